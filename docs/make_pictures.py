@@ -1,0 +1,81 @@
+"""Draws the pictures of the documents with the model that ships: python docs/make_pictures.py."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from llia_ros.model.config import EXPRESSIONS
+from llia_ros.runtime.avatar import Avatar, Frame
+from llia_ros.runtime.backends import load_backend, model_folder
+from llia_ros.runtime.portraits import load_portrait, portrait_names
+from llia_ros.training.faces import NEUTRAL_MOTION, REST_MOUTH, random_appearance, render
+from llia_ros.training.speech import speak
+
+HERE = Path(__file__).parent / 'pictures'
+SIDE = 176
+LOUD, WIDE, SHUT = 0.5, 0.4, 0.05
+
+
+def small(image: np.ndarray) -> np.ndarray:
+    """Return a picture at the size of a sheet's cell."""
+    return cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+
+
+def write(name: str, rows: list[list[np.ndarray]]) -> None:
+    """Write a sheet of rows of pictures."""
+    HERE.mkdir(exist_ok=True)
+    sheet = np.concatenate([np.concatenate([small(p) for p in row], axis=1) for row in rows])
+    cv2.imwrite(str(HERE / name), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+
+def frames_of(
+    backend: object, portrait: np.ndarray, samples: np.ndarray, state: str, mood: str = 'neutral'
+) -> list[Frame]:
+    """Return what a fresh avatar draws while it hears samples under a label."""
+    with Avatar(backend, portrait, paced=False, seed=4) as avatar:
+        if mood != 'neutral':
+            avatar.set_expression(mood)
+        avatar.set_state(state, override=True)
+        avatar.push_audio(samples)
+        avatar.finish()
+        return list(avatar)
+
+
+def main() -> None:
+    """Write every picture."""
+    folder = model_folder('tiny')
+    backend = load_backend('tiny')
+    said = speak('Hello! We are open from nine to five. What do you want?', 'en-us+f1')
+    mouth = said.mouth()
+    # A wide open mouth, a spread one, a rounded one, a closed one in the middle of speech.
+    inside = slice(4, len(mouth) - 6)
+    moments = [4 + int(track[inside].argmax()) for track in mouth.T[:3]]
+    moments.append(4 + int((mouth[inside, 0] + np.linspace(0.5, 0, len(mouth) - 10)).argmin()))
+    quiet = np.zeros(640 * 32, np.int16)
+
+    def row(portrait: np.ndarray) -> list[np.ndarray]:
+        speaking = frames_of(backend, portrait, said.samples, 'speaking')
+        listening = frames_of(backend, portrait, said.samples[: len(quiet)], 'listening')
+        idle = frames_of(backend, portrait, quiet, 'idle')
+        return [speaking[k].image for k in moments] + [listening[25].image, idle[25].image]
+
+    known = [load_portrait(name, folder, 512) for name in portrait_names(folder)]
+    write('characters.jpg', [row(portrait) for portrait in known[:6]])
+
+    rng = np.random.default_rng(2026)
+    plain = np.zeros(len(EXPRESSIONS))
+    unseen = [render(random_appearance(rng), NEUTRAL_MOTION, REST_MOUTH, plain) for _ in range(6)]
+    write('unseen.jpg', [[portrait, *row(portrait)] for portrait in unseen])
+    write(
+        'expressions.jpg',
+        [
+            [frames_of(backend, portrait, quiet[: 640 * 8], 'idle', mood)[6].image
+             for mood in EXPRESSIONS]
+            for portrait in known[:4]
+        ],
+    )  # fmt: skip
+
+
+if __name__ == '__main__':
+    main()

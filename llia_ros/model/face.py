@@ -1,0 +1,107 @@
+"""The whole generator: what a clip is drawn from, and the velocity of its noised latents.
+
+B clips of F frames, N = B*F; latents (C, h, w); audio windows (T, M); motion controls (9,).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from llia_ros.model.attention import share
+from llia_ros.model.audio_encoder import AudioEncoder
+from llia_ros.model.config import MOTION, ModelConfig
+from llia_ros.model.expression import ExpressionAnimator
+from llia_ros.model.face_locator import FaceLocator, face_mask
+from llia_ros.model.unet import Conditions, UNet
+
+
+class FaceModel(nn.Module):
+    """Denoiser, ReferenceNet, audio layers, face locator, motion controls and animator."""
+
+    def __init__(self, cfg: ModelConfig):
+        super().__init__()
+        self.cfg = cfg
+        first, dim = cfg.denoiser.channels[0], cfg.audio.token_dim
+        self.denoiser = UNet(cfg.denoiser)
+        self.reference_net = UNet(cfg.reference)
+        self.audio_encoder = AudioEncoder(cfg.audio)
+        self.face_locator = FaceLocator(first)
+        self.motion_embedding = nn.Sequential(
+            nn.Linear(len(MOTION) + 1, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU()
+        )
+        self.motion_token = nn.Linear(128, dim)
+        self.motion_shift = nn.Linear(128, 4 * first)
+        self.audio_shift = nn.Linear(self.audio_encoder.tokens * dim, 4 * first)
+        self.animator = ExpressionAnimator(cfg.codec.latent_channels)
+
+    def condition(
+        self,
+        mel_NTM: torch.Tensor,
+        motion_NM: torch.Tensor,
+        led_N1: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return what frames are drawn from, computed once a clip.
+
+        `led_N1`: 1 where `motion_NM` leads the frame, 0 where the model moves by itself. Returns
+        context tokens (N, S, D), a shift of the embedding (N, E) and pose features (N, C, h, w).
+        """
+        motion_NM = motion_NM * led_N1
+        controls = self.motion_embedding(torch.cat([motion_NM, led_N1], dim=1))
+        tokens_NSD = self.audio_encoder(mel_NTM)
+        context = torch.cat([tokens_NSD, self.motion_token(controls)[:, None]], dim=1)
+        shift = self.motion_shift(controls) + self.audio_shift(F.silu(tokens_NSD.flatten(1)))
+        side = self.cfg.latent_shape[1] * self.face_locator.scale
+        mask = face_mask(motion_NM.float(), side).to(motion_NM.dtype)
+        return context, shift, self.face_locator(mask)
+
+    def read(self, latents_NCHW: torch.Tensor) -> list[torch.Tensor]:
+        """Return what the ReferenceNet writes for clean latents: per attention block (N, L, C)."""
+        writes: list[torch.Tensor] = []
+        level = torch.zeros(latents_NCHW.shape[0], device=latents_NCHW.device)
+        self.reference_net(
+            latents_NCHW, self.reference_net.embed(level), Conditions(writes=writes)
+        )
+        return writes
+
+    def velocity(
+        self,
+        x_NCHW: torch.Tensor,
+        angle_N: torch.Tensor,
+        state_N: torch.Tensor,
+        condition: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+        portrait_BCHW: torch.Tensor,
+        reads: list[torch.Tensor],
+        past_reads: list[torch.Tensor] | None,
+    ) -> torch.Tensor:
+        """Return v (N, C, h, w) of noised latents.
+
+        `reads`: of the portraits, (B, L, C) each. `past_reads`: of the past frames, (B, P, L, C);
+        None draws each frame by itself, without attention over time.
+        """
+        context, shift, pose = condition
+        frames = x_NCHW.shape[0] // portrait_BCHW.shape[0]
+        embedding = self.denoiser.embed(angle_N * (1000 / (math.pi / 2)), state_N) + shift
+        if self.cfg.denoiser.reference_input:
+            x_NCHW = torch.cat([x_NCHW, share(portrait_BCHW, frames)], dim=1)
+        past = [None] * len(reads) if past_reads is None else past_reads
+        conditions = Conditions(
+            frames=frames,
+            still=past_reads is None,
+            context=context,
+            reads=iter(list(zip(reads, past))),
+        )
+        return self.denoiser(x_NCHW, embedding, conditions, pose)
+
+    def to_diffused(self, latents_NCHW: torch.Tensor, portrait_N: torch.Tensor) -> torch.Tensor:
+        """Return what is diffused: the latent, or its scaled difference to the portrait's."""
+        scale = self.cfg.residual_scale
+        return latents_NCHW if scale is None else (latents_NCHW - portrait_N) * scale
+
+    def from_diffused(self, x_NCHW: torch.Tensor, portrait_N: torch.Tensor) -> torch.Tensor:
+        """Return the latent of what was diffused."""
+        scale = self.cfg.residual_scale
+        return x_NCHW if scale is None else portrait_N + x_NCHW / scale

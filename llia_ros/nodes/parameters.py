@@ -1,0 +1,354 @@
+"""The parameters of every node: one frozen dataclass each, and how ROS 2 comes to know them.
+
+Declarations with descriptors, validation with a reason, the README's tables and `config/*.yaml`
+all come from these dataclasses. This module itself needs no ROS until `declare` is called.
+"""
+
+import json
+import textwrap
+from collections.abc import Callable
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any, Generic, TypeVar
+
+AUDIO_TYPES = (
+    'std_msgs/msg/Int16MultiArray',
+    'audio_common_msgs/msg/AudioDataStamped',
+    'audio_common_msgs/msg/AudioStamped',
+    'foxglove_msgs/msg/RawAudio',
+)
+EXPRESSION_TYPES = ('std_msgs/msg/String', 'hri_msgs/msg/Expression')
+
+
+class ParameterError(ValueError):
+    """A parameter has a value that its node cannot use."""
+
+
+def parameter(
+    default: bool | int | float | str,
+    description: str,
+    *,
+    within: tuple[float, float] | None = None,
+    choices: tuple[str, ...] | None = None,
+    read_only: bool = False,
+) -> Any:
+    """One field of a node's parameters; `within` is inclusive on both sides."""
+    metadata = {
+        'description': description,
+        'range': within,
+        'choices': choices,
+        'read_only': read_only,
+    }
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class NodeParameters:
+    """What every node has."""
+
+    autostart: bool = parameter(
+        True,
+        'Configure and activate without being told to; false leaves it to a lifecycle manager.',
+        read_only=True,
+    )
+
+
+def _audio_type() -> Any:
+    return parameter(
+        AUDIO_TYPES[0], 'Message type that carries sound.', choices=AUDIO_TYPES, read_only=True
+    )
+
+
+def _audio_rate() -> Any:
+    return parameter(
+        16000,
+        'Sample rate (Hz) of sound whose message type does not tell it.',
+        within=(4000, 192000),
+        read_only=True,
+    )
+
+
+def _audio_channels() -> Any:
+    return parameter(
+        1,
+        'Channels of sound whose message type does not tell them.',
+        within=(1, 32),
+        read_only=True,
+    )
+
+
+@dataclass(frozen=True)
+class AudioCaptureParameters(NodeParameters):
+    """Parameters of `audio_capture`."""
+
+    source: str = parameter(
+        'device', 'Where sound comes from.', choices=('device', 'file'), read_only=True
+    )
+    device: str = parameter(
+        '',
+        'Input device: part of its name, its number, or `pulse:<source>` (also a monitor); '
+        'empty takes the default one. `llia devices` lists them.',
+        read_only=True,
+    )
+    file: str = parameter('', 'Sound file to play at real-time pace (source: file).')
+    loop: bool = parameter(False, 'Start the file again when it has ended.')
+    end_of_utterance: bool = parameter(
+        False, 'Send a message without samples when the file has ended: the end of an utterance.'
+    )
+    wait_for_subscribers: int = parameter(
+        1, 'A file starts once that many subscribers are there.', within=(0, 100)
+    )
+    delay: float = parameter(
+        0.0,
+        'Seconds from the last of these subscribers to the first sample.',
+        within=(0.0, 3600.0),
+    )
+    chunk_ms: int = parameter(
+        20, 'Length of the sound in one message, ms.', within=(5, 200), read_only=True
+    )
+    frame: str = parameter('mic', 'Frame named in the messages.')
+    audio_type: str = _audio_type()
+
+
+@dataclass(frozen=True)
+class DialogueStateParameters(NodeParameters):
+    """Parameters of `dialogue_state`."""
+
+    threshold: float = parameter(
+        0.5, 'Probability from which sound counts as speech.', within=(0.05, 0.95)
+    )
+    attack: float = parameter(
+        0.1, 'Seconds of speech before somebody counts as speaking.', within=(0.0, 2.0)
+    )
+    release: float = parameter(
+        0.6, 'Seconds of silence before somebody no longer counts as speaking.', within=(0.0, 5.0)
+    )
+    listening_hold: float = parameter(
+        1.5,
+        'Seconds that the face goes on listening after the user has ended.',
+        within=(0.0, 60.0),
+    )
+    echo: str = parameter(
+        'mask',
+        "How the robot's own voice is kept apart from the user's: off (headset), mask (only what "
+        'is clearly louder than the expected echo counts), aec (echo cancellation, extra `echo`).',
+        choices=('off', 'mask', 'aec'),
+        read_only=True,
+    )
+    echo_margin: float = parameter(
+        6.0,
+        'How much louder than the expected echo a user must be (mask), dB.',
+        within=(0.0, 40.0),
+    )
+    voices: str = parameter(
+        '',
+        'REP-155 voice ids, comma-separated: `humans/voices/<id>/is_speaking` of these replaces '
+        "the node's own voice activity of the user.",
+        read_only=True,
+    )
+    audio_type: str = _audio_type()
+    audio_rate: int = _audio_rate()
+    audio_channels: int = _audio_channels()
+
+
+@dataclass(frozen=True)
+class AvatarParameters(NodeParameters):
+    """Parameters of `avatar`."""
+
+    model: str = parameter(
+        'tiny', 'Model: a name that ships with the package, or its folder.', read_only=True
+    )
+    portrait: str = parameter(
+        'robot', 'Face to draw: a name that ships with the model, or a picture file.'
+    )
+    backend: str = parameter(
+        'auto',
+        'What runs the model; auto takes the first that works.',
+        choices=('auto', 'openvino', 'torch'),
+        read_only=True,
+    )
+    steps: int = parameter(
+        0,
+        "Steps of sampling for each clip; 0 takes the model's own number.",
+        within=(0, 8),
+        read_only=True,
+    )
+    expression: str = parameter('neutral', 'Expression at start, as on `robot_face/expression`.')
+    barge_in: bool = parameter(
+        True, 'Fall silent when the user starts to speak while the robot speaks.'
+    )
+    jpeg_quality: int = parameter(90, 'Quality of the compressed pictures.', within=(10, 100))
+    frame: str = parameter('face', 'Frame named in pictures and sound, and of `look_at`.')
+    expression_type: str = parameter(
+        EXPRESSION_TYPES[0],
+        'Message type on `robot_face/expression`.',
+        choices=EXPRESSION_TYPES,
+        read_only=True,
+    )
+    audio_type: str = _audio_type()
+    audio_rate: int = _audio_rate()
+    audio_channels: int = _audio_channels()
+
+
+@dataclass(frozen=True)
+class DisplayParameters(NodeParameters):
+    """Parameters of `display`."""
+
+    output: str = parameter(
+        'web',
+        'Where the face is shown: a page for a browser, a video file, both, or nowhere.',
+        choices=('web', 'file', 'web,file', 'none'),
+        read_only=True,
+    )
+    host: str = parameter('127.0.0.1', 'Address that the page is served on.', read_only=True)
+    port: int = parameter(8080, 'Port of the page.', within=(1, 65535), read_only=True)
+    file: str = parameter('out/face.mp4', 'Video file to write (output: file).', read_only=True)
+
+
+NODES: dict[str, type[NodeParameters]] = {
+    'audio_capture': AudioCaptureParameters,
+    'dialogue_state': DialogueStateParameters,
+    'avatar': AvatarParameters,
+    'display': DisplayParameters,
+}
+
+
+def limits(item: Field[Any]) -> str:
+    """What one parameter may be, in words: `1 .. 100`, `web, file, none` or an empty string."""
+    if item.metadata['choices']:
+        return ', '.join(item.metadata['choices'])
+    if item.metadata['range']:
+        low, high = item.metadata['range']
+        return f'{low} .. {high}'
+    return ''
+
+
+def check(value: Any) -> None:
+    """Hold a node's parameters against their limits; ParameterError names the first bad one."""
+    for item in fields(value):
+        given = getattr(value, item.name)
+        expected = type(item.default)
+        if type(given) is not expected:
+            example = repr(item.default).lower() if expected is bool else repr(item.default)
+            raise ParameterError(
+                f'parameter {item.name} must be a {expected.__name__} (such as {example}), '
+                f'not {given!r}'
+            )
+        choices, within = item.metadata['choices'], item.metadata['range']
+        if choices and given not in choices:
+            raise ParameterError(
+                f'parameter {item.name} must be one of {limits(item)}, not {given!r}'
+            )
+        if within and not within[0] <= given <= within[1]:
+            raise ParameterError(f'parameter {item.name} must be in {limits(item)}, not {given!r}')
+
+
+def describe(cls: type) -> str:
+    """The README's table of a node's parameters, in markdown."""
+    rows = ['| parameter | default | limits | meaning |', '|---|---|---|---|']
+    for item in fields(cls):
+        default = str(item.default).lower() if isinstance(item.default, bool) else item.default
+        default = f'`{default}`' if default != '' else 'empty'
+        meaning = item.metadata['description']
+        if item.metadata['read_only']:
+            meaning += ' Read-only.'
+        rows.append(f'| `{item.name}` | {default} | {limits(item)} | {meaning} |')
+    return '\n'.join(rows)
+
+
+def as_yaml() -> str:
+    """A ROS parameter file with every parameter of every node at its default."""
+    lines = ['# Every parameter of every node at its default, whatever the namespace.']
+    for node, cls in NODES.items():
+        lines += ['', f'/**/{node}:', '  ros__parameters:']
+        for item in fields(cls):
+            value = json.dumps(item.default)
+            about = f' ({limits(item)})' if limits(item) else ''
+            comment = f'# {item.metadata["description"].rstrip(".")}{about}.'
+            lines += textwrap.wrap(
+                comment,
+                95,
+                initial_indent='    ',
+                subsequent_indent='    # ',
+                break_on_hyphens=False,
+                break_long_words=False,
+            )
+            lines.append(f'    {item.name}: {value}')
+    return '\n'.join(lines) + '\n'
+
+
+P = TypeVar('P', bound=NodeParameters)
+
+
+class Parameters(Generic[P]):
+    """A node's parameters as they are now: `current` is replaced whole at every valid change."""
+
+    def __init__(self, current: P) -> None:
+        self.current = current
+        self.on_change: Callable[[P, P], None] | None = None
+
+    def change(self, changes: dict[str, Any]) -> None:
+        """Take over changes, all or none.
+
+        `on_change(old, new)` runs first and may refuse them with a ValueError.
+        """
+        new = replace(self.current, **changes)
+        check(new)
+        if self.on_change is not None:
+            self.on_change(self.current, new)
+        self.current = new
+
+
+def declare(node: Any, cls: type[P]) -> Parameters[P]:
+    """Declare a node's parameters with ROS 2 and follow their changes.
+
+    Raises ParameterError with one clear line where an initial value is of a wrong type or out
+    of its limits. Later changes that do are refused with that line as the reason.
+    """
+    from rcl_interfaces.msg import SetParametersResult
+    from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+
+    initial = {}
+    for item in fields(cls):
+        try:
+            declared = node.declare_parameter(item.name, item.default, _descriptor(item))
+            initial[item.name] = declared.value
+        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            # The override that was refused is held against the limits again: our reason is
+            # the clearer one.
+            given = node._parameter_overrides[item.name].value
+            check(cls(**{item.name: given}))
+            raise ParameterError(f'parameter {item.name}: {error}') from error
+    current = cls(**initial)
+    check(current)
+    parameters = Parameters(current)
+    names = {item.name for item in fields(cls)}
+
+    def on_set(changes: list[Any]) -> Any:
+        ours = {change.name: change.value for change in changes if change.name in names}
+        try:
+            parameters.change(ours)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(on_set)
+    return parameters
+
+
+def _descriptor(item: Field[Any]) -> Any:
+    from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+
+    descriptor = ParameterDescriptor(
+        description=item.metadata['description'],
+        read_only=item.metadata['read_only'],
+    )
+    if item.metadata['choices']:
+        descriptor.additional_constraints = f'one of: {limits(item)}'
+    if item.metadata['range']:
+        low, high = item.metadata['range']
+        if isinstance(item.default, int):
+            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+        else:
+            floating = FloatingPointRange(from_value=float(low), to_value=float(high))
+            descriptor.floating_point_range = [floating]
+    return descriptor

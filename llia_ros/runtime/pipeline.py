@@ -1,0 +1,198 @@
+"""The stages between plan and picture, one thread each, joined by queues of two clips.
+
+The denoiser works on clip n + 1 while the codec decodes clip n.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from llia_ros.model.config import STATES
+from llia_ros.runtime.backends import Backend
+from llia_ros.runtime.course import Closed, Course
+from llia_ros.runtime.meter import Meter, Pace
+from llia_ros.runtime.portraits import Look
+
+Item = TypeVar('Item')
+
+# Frames whose latents are kept: more than can be on their way or taken back at once.
+_LATENTS_KEPT = 256
+
+
+@dataclass
+class Clip:
+    """Some frames on their way from plan to picture; F = `length`, of which `keep` are shown."""
+
+    plan: int
+    epoch: int
+    first: int
+    keep: int
+    length: int
+    state: str
+    voice: bool  # carries an utterance, or the hang-over of one
+    playing: bool  # voiced
+    look: Look
+    fresh: bool  # a new portrait: nothing came before
+    steps: int
+    mel: np.ndarray  # (F, columns, bins)
+    motion: np.ndarray | None  # (F, 9)
+    sound: np.ndarray  # int16 (keep, samples a frame)
+    arrived: list[float | None]  # when the sound of each frame was there
+    onset: float | None  # when that of an utterance it opens began
+    planned: float
+    denoise: tuple[float, float] = (0.0, 0.0)
+    decode: tuple[float, float] = (0.0, 0.0)
+    latents: np.ndarray | None = field(default=None, repr=False)
+    images: np.ndarray | None = field(default=None, repr=False)
+
+
+class Channel(Generic[Item]):
+    """A blocking queue of bounded length between two stages; ends with the course."""
+
+    def __init__(self, course: Course, size: int = 2) -> None:
+        """Start empty."""
+        self._course, self._size = course, size
+        self._items: deque[Item] = deque()
+
+    def room(self) -> bool:
+        """Return whether `put` would not wait now."""
+        return len(self._items) < self._size
+
+    def put(self, item: Item) -> None:
+        """Add an item, waiting for room; may raise Closed."""
+        with self._course.changed:
+            while not self.room():
+                self._course.wait()
+            self._items.append(item)
+            self._course.changed.notify_all()
+
+    def get(self) -> Item:
+        """Return the oldest item, waiting for one; may raise Closed."""
+        with self._course.changed:
+            while not self._items:
+                self._course.wait()
+            self._course.changed.notify_all()
+            return self._items.popleft()
+
+
+def stage(course: Course, name: str, work: Callable[[], None]) -> threading.Thread:
+    """Return a started thread that works until the course is closed, and reports a failure."""
+
+    def run() -> None:
+        try:
+            work()
+        except Closed:
+            pass
+        except BaseException as error:  # whatever it is, the caller must learn of it
+            course.fail(name, error)
+
+    thread = threading.Thread(target=run, name=f'llia {name}', daemon=True)
+    thread.start()
+    return thread
+
+
+class Sampler:
+    """Draws the latents of clips: one fixed noise, and the two frames before each as its past."""
+
+    def __init__(
+        self,
+        course: Course,
+        backend: Backend,
+        seed: int,
+        source: Channel[Clip | Look | None],
+        sink: Channel[Clip | None],
+        prepared: Callable[[Look], None],
+    ) -> None:
+        """`prepared` is told of each Look that came instead of a clip, once it is ready."""
+        self._course, self._backend = course, backend
+        self._source, self._sink, self._prepared = source, sink, prepared
+        field = np.random.default_rng(seed).standard_normal(
+            backend.config.latent_shape, np.float32
+        )
+        longest = max(backend.config.clip_lengths)
+        self._noise = np.ascontiguousarray(np.broadcast_to(field, (longest, *field.shape)))
+        self._latents: dict[int, np.ndarray] = {}
+
+    def run(self) -> None:
+        """Work until the end of the stream."""
+        while (item := self._source.get()) is not None:
+            if isinstance(item, Look):
+                item.reference(self._backend)
+                self._prepared(item)
+            elif self._wanted(item):
+                self._sample(item)
+                self._sink.put(item)
+        self._sink.put(None)
+
+    def _wanted(self, clip: Clip) -> bool:
+        with self._course.changed:
+            return self._course.kept(clip) > 0
+
+    def _sample(self, clip: Clip) -> None:
+        start = self._course.clock.now()
+        latents = self._backend.denoise(
+            self._noise[: clip.length],
+            clip.mel,
+            clip.motion,
+            STATES.index(clip.state),
+            clip.look.reference(self._backend),
+            None if clip.fresh else self._past(clip.first),
+            clip.steps,
+        )
+        clip.latents = latents
+        clip.denoise = start, self._course.clock.now()
+        for at in range(clip.keep):
+            self._latents[clip.first + at] = latents[at]
+            self._latents.pop(clip.first + at - _LATENTS_KEPT, None)
+
+    def _past(self, first: int) -> np.ndarray | None:
+        """Return the latents of the two frames before `first`, (2, ...), None at the start."""
+        last = self._latents.get(first - 1)
+        if last is None:
+            return None
+        return np.stack([self._latents.get(first - 2, last), last])
+
+
+class Decoder:
+    """Turns latents into pictures."""
+
+    def __init__(
+        self,
+        course: Course,
+        backend: Backend,
+        source: Channel[Clip | None],
+        sink: Callable[[Clip | None], None],
+        pace: Pace,
+        meter: Meter,
+    ) -> None:
+        """`sink` takes each finished clip, and None at the end."""
+        self._course, self._backend = course, backend
+        self._source, self._sink = source, sink
+        self._pace, self._meter = pace, meter
+
+    def run(self) -> None:
+        """Work until the end of the stream."""
+        clock = self._course.clock
+        while (clip := self._source.get()) is not None:
+            with self._course.changed:
+                if not self._course.kept(clip):
+                    continue
+            start = clock.now()
+            assert clip.latents is not None
+            clip.images = self._backend.decode(clip.latents)
+            clip.latents = None
+            clip.decode = start, clock.now()
+            with self._course.changed:
+                self._pace.observe(
+                    clip.length, clip.decode[1] - start + clip.denoise[1] - clip.denoise[0]
+                )
+                kept = self._course.kept(clip)
+                if kept:
+                    self._course.made = clip.first + kept
+            self._meter.made(clip)
+            self._sink(clip)
+        self._sink(None)

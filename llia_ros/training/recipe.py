@@ -1,0 +1,173 @@
+"""The whole training, from nothing to a model folder, in stages that share a time budget.
+
+Every stage keeps its checkpoint under `out` and is skipped or resumed when run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from llia_ros.model.codec import Codec
+from llia_ros.model.config import EXPRESSIONS, PRESETS, ModelConfig
+from llia_ros.model.face import FaceModel
+from llia_ros.model.weights import save_model
+from llia_ros.training import animator, codec, dataset, distil, judge, teacher
+from llia_ros.training.faces import CHARACTERS, NEUTRAL_MOTION, REST_MOUTH, render
+from llia_ros.training.pictures import pictures
+from llia_ros.training.sheets import Sheet
+
+# Shares of the budget, and how much data a minute of it pays for.
+SHARES = {
+    'codec': 0.16,
+    'data': 0.17,
+    'pictures': 0.24,
+    'teacher': 0.15,
+    'student': 0.14,
+    'animator': 0.04,
+    'decoder': 0.06,
+    'judge': 0.04,
+}
+PICTURES_A_MINUTE, SHARDS_A_MINUTE, PORTRAITS_A_MINUTE = 60, 0.45, 12
+
+
+class Recipe:
+    """The stages of one training of a preset under a folder, within `minutes` in all."""
+
+    def __init__(self, preset: str, minutes: float, out: Path, seed: int = 0):
+        if preset not in PRESETS:
+            raise ValueError(f'unknown preset {preset!r}: one of {", ".join(PRESETS)}')
+        if minutes <= 0:
+            raise ValueError(f'a training needs a positive number of minutes, got {minutes}')
+        self.cfg: ModelConfig = PRESETS[preset]()
+        self.minutes, self.out, self.seed = minutes, out, seed
+        self.scenes = out / 'scenes'
+        self.stages: dict[str, Callable[[], None]] = {
+            'codec': self.train_codec,
+            'data': self.make_data,
+            'pictures': self.train_pictures,
+            'teacher': self.train_teacher,
+            'student': self.train_student,
+            'animator': self.train_animator,
+            'decoder': self.polish_decoder,
+            'judge': self.train_judge,
+            'export': self.export,
+        }
+
+    def run(self, stage: str) -> None:
+        """Run one stage, or all of them in order; ValueError for an unknown one."""
+        if stage != 'all' and stage not in self.stages:
+            raise ValueError(f'unknown stage {stage!r}: all, {", ".join(self.stages)}')
+        for name, action in self.stages.items():
+            if stage in ('all', name):
+                action()
+
+    def _minutes(self, stage: str) -> float:
+        return SHARES[stage] * self.minutes
+
+    def _pictures(self) -> tuple[np.ndarray, np.ndarray]:
+        count = max(96, int(PICTURES_A_MINUTE * self.minutes))
+        return pictures(count, self.cfg.codec.size, self.out / 'pictures', self.seed)
+
+    def _average(self, stage: str) -> dict[str, torch.Tensor]:
+        path = self.out / f'{stage}.pt'
+        if not path.exists():
+            raise ValueError(f'{path} is missing: run the stage {stage!r} first')
+        return torch.load(path, weights_only=True, map_location='cpu')['average']
+
+    def codec(self) -> Codec:
+        """Return the trained codec, its decoder polished if that stage has run."""
+        model = Codec(self.cfg.codec)
+        polished = (self.out / 'decoder.pt').exists()
+        model.load_state_dict(self._average('decoder' if polished else 'codec'))
+        return model.eval()
+
+    def face(self, stage: str) -> FaceModel:
+        """Return the teacher or the student."""
+        model = FaceModel(self.cfg)
+        model.load_state_dict(self._average(stage))
+        return model.eval()
+
+    def train_codec(self) -> None:
+        """Train encoder and decoder."""
+        pool, boxes = self._pictures()
+        codec.train(self.cfg.codec, pool, boxes, self._minutes('codec'), self.out, self.seed)
+
+    def polish_decoder(self) -> None:
+        """Train the decoder on, for latents that stay as they are."""
+        start = Codec(self.cfg.codec)
+        start.load_state_dict(self._average('codec'))
+        pool, boxes = self._pictures()
+        codec.train(
+            self.cfg.codec, pool, boxes, self._minutes('decoder'), self.out, self.seed, start
+        )
+
+    def make_data(self) -> None:
+        """Render and encode scenes."""
+        shards = max(1, int(SHARDS_A_MINUTE * self.minutes))
+        dataset.make_shards(self.cfg, self.codec().encoder, self.scenes, shards, self.seed + 1)
+
+    def train_pictures(self) -> None:
+        """Teach the denoiser to draw single pictures."""
+        sheet = Sheet(self.cfg, self.codec())
+        teacher.train(self.cfg, self.scenes, self._minutes('pictures'), self.out, self.seed, sheet)
+
+    def train_teacher(self) -> None:
+        """Teach it to draw clips."""
+        sheet = Sheet(self.cfg, self.codec())
+        teacher.train(
+            self.cfg,
+            self.scenes,
+            self._minutes('teacher'),
+            self.out,
+            self.seed,
+            sheet,
+            start=self.face('pictures'),
+        )
+
+    def train_student(self) -> None:
+        """Distil the teacher to few steps."""
+        sheet = Sheet(self.cfg, self.codec())
+        distil.train(
+            self.cfg,
+            self.face('teacher'),
+            self.scenes,
+            self._minutes('student'),
+            self.out,
+            self.seed,
+            sheet,
+        )
+
+    def train_animator(self) -> None:
+        """Train the expression animator."""
+        count = max(48, int(PORTRAITS_A_MINUTE * self.minutes))
+        pairs = animator.portraits(
+            self.cfg, self.codec().encoder, count, self.out / 'portraits.npz', self.seed + 5
+        )
+        animator.train(self.cfg, *pairs, self._minutes('animator'), self.out, self.seed)
+
+    def train_judge(self) -> None:
+        """Train the judge that evaluation asks."""
+        judge.train(self.out, self._minutes('judge'))
+
+    def export(self) -> None:
+        """Write the model folder `out/PRESET`: weights, portraits, graphs with 8 bit weights."""
+        from llia_ros.runtime.export import export_openvino
+        from llia_ros.runtime.quantize import compress_openvino
+
+        folder = self.out / self.cfg.name
+        face = self.face('student')
+        face.animator.load_state_dict(self._average('animator'))
+        (folder / 'portraits').mkdir(parents=True, exist_ok=True)
+        for name, look in CHARACTERS.items():
+            picture = render(
+                look, NEUTRAL_MOTION, REST_MOUTH, [0] * len(EXPRESSIONS), self.cfg.codec.size
+            )
+            cv2.imwrite(str(folder / 'portraits' / f'{name}.png'), picture[..., ::-1])
+        save_model(folder, face, self.codec(), {'minutes': self.minutes, 'seed': self.seed})
+        export_openvino(folder)
+        compress_openvino(folder)

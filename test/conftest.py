@@ -1,0 +1,247 @@
+"""What tests share: a ROS graph of their own, the real console scripts, sounds, PulseAudio."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+# Before rclpy is imported by anybody: a graph that nobody else is in.
+os.environ['ROS_PYTHON_CHECK_FIELDS'] = '1'
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+os.environ['ROS_LOG_DIR'] = tempfile.mkdtemp(prefix='llia_ros_test_')
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import soundfile  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = Path(sysconfig.get_path('scripts'))
+PATIENCE = 30.0
+
+
+def until(condition: Callable[[], Any], seconds: float = PATIENCE, step: float = 0.02) -> Any:
+    """Wait for a condition to hold; fails the test if it does not within `seconds`."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, f'waited {seconds} s in vain'
+        time.sleep(step)
+    return value
+
+
+class Probe:
+    """A plain node that listens, says and calls: what a user's own node would see."""
+
+    def __init__(self) -> None:
+        import rclpy
+        from rclpy.executors import SingleThreadedExecutor
+
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node('probe', context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self._publishers: dict[str, Any] = {}
+
+    def add(self, node: Any) -> None:
+        """Spin another node of this process, too."""
+        self.executor.add_node(node)
+
+    def hear(self, kind: Any, topic: str, qos: Any = 10) -> list[tuple[float, Any]]:
+        """Collect (arrival by time.monotonic(), message) of a topic."""
+        heard: list[tuple[float, Any]] = []
+        self.node.create_subscription(
+            kind, topic, lambda message: heard.append((time.monotonic(), message)), qos
+        )
+        return heard
+
+    def say(self, topic: str, message: Any, qos: Any = 10) -> None:
+        """Publish, once somebody listens."""
+        if topic not in self._publishers:
+            publisher = self.node.create_publisher(type(message), topic, qos)
+            self._publishers[topic] = publisher
+            self.until(lambda: publisher.get_subscription_count() > 0)
+        self._publishers[topic].publish(message)
+
+    def call(self, kind: Any, name: str, request: Any = None) -> Any:
+        """Call a service and return its response."""
+        client = self.node.create_client(kind, name)
+        self.until(client.service_is_ready)
+        future = client.call_async(request or kind.Request())
+        self.until(future.done)
+        self.node.destroy_client(client)
+        return future.result()
+
+    def spin(self, seconds: float) -> None:
+        """Receive for a while."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.executor.spin_once(timeout_sec=min(left, 0.1))
+
+    def until(self, condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+        """Receive until a condition holds."""
+        end = time.monotonic() + seconds
+        while not (value := condition()):
+            assert time.monotonic() < end, f'waited {seconds} s in vain'
+            self.executor.spin_once(timeout_sec=0.05)
+        return value
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self.executor.shutdown()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+
+@pytest.fixture
+def probe() -> Iterator[Probe]:
+    """A plain node in this test's process."""
+    probe = Probe()
+    yield probe
+    probe.close()
+
+
+class Process:
+    """One of the package's console scripts, running."""
+
+    def __init__(self, arguments: list[str], folder: Path, env: dict[str, str]) -> None:
+        self.log = folder / f'{Path(arguments[0]).name}-{time.monotonic_ns()}.log'
+        with self.log.open('w') as log:
+            self._process = subprocess.Popen(
+                arguments, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **env}
+            )
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self.log.read_text()
+
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """Wait for its end; returns the exit code."""
+        return self._process.wait(seconds)
+
+    def stop(self, signal_number: int = signal.SIGTERM) -> int:
+        """Ask it to end; returns the exit code."""
+        if self.running():
+            self._process.send_signal(signal_number)
+        try:
+            return self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
+
+
+Start = Callable[..., Process]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts console scripts, with ROS parameters, and checks that each ends as it should."""
+    started: list[Process] = []
+
+    def start(
+        script: str,
+        *arguments: str,
+        remap: dict[str, str] | None = None,
+        env: dict[str, str] | None = None,
+        **parameters: Any,
+    ) -> Process:
+        command = [str(SCRIPTS / script), *arguments]
+        ros = []
+        for name, value in parameters.items():
+            ros += ['-p', f'{name}:={json.dumps(value)}']
+        for before, after in (remap or {}).items():
+            ros += ['-r', f'{before}:={after}']
+        if ros:
+            command += ['--ros-args', *ros]
+        process = Process(command, tmp_path, env or {})
+        started.append(process)
+        return process
+
+    yield start
+    codes = [(process, process.stop()) for process in reversed(started) if process.running()]
+    for process, code in codes:
+        assert code == 0, f'{process.log.name} ended with {code}:\n{process.output}'
+
+
+Speak = Callable[..., Path]
+
+
+@pytest.fixture(scope='session')
+def speak(tmp_path_factory: pytest.TempPathFactory) -> Speak:
+    """Makes a wav file of a sentence with espeak-ng."""
+    if shutil.which('espeak-ng') is None:
+        pytest.skip('espeak-ng is not installed')
+    folder = tmp_path_factory.mktemp('speech')
+
+    def speak(text: str, voice: str = 'en', speed: int = 165) -> Path:
+        path = folder / f'{abs(hash((text, voice, speed)))}.wav'
+        if not path.exists():
+            command = ['espeak-ng', '-v', voice, '-s', str(speed), '-w', str(path), text]
+            subprocess.run(command, check=True)
+        return path
+
+    return speak
+
+
+@pytest.fixture(scope='session')
+def sentence(speak: Speak) -> np.ndarray:
+    """A spoken sentence, int16 at 16 kHz, without silence around it."""
+    from llia_ros.audio import files
+
+    samples = files.read(
+        speak('Hello there, how are you today? I would like to ask you something.')
+    )
+    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > 300)
+    return samples[loud[0] : loud[-1]]
+
+
+@pytest.fixture(scope='session')
+def pulse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A PulseAudio server with a null sink `vmic`; yields the environment to use it in."""
+    if shutil.which('pulseaudio') is None or shutil.which('paplay') is None:
+        pytest.skip('PulseAudio is not installed')
+    folder = tmp_path_factory.mktemp('pulse')
+    folder.chmod(0o700)
+    env = {
+        'XDG_RUNTIME_DIR': str(folder),
+        'PULSE_SERVER': f'unix:{folder}/socket',
+        'HOME': str(folder),
+    }
+    modules = [
+        f'module-native-protocol-unix auth-anonymous=1 socket={folder}/socket',
+        'module-null-sink sink_name=vmic rate=16000 channels=1',
+    ]
+    command = ['pulseaudio', '-n', '--daemonize=no', '--exit-idle-time=-1', '--use-pid-file=no']
+    for module in modules:
+        command += ['-L', module]
+    log = (folder / 'log').open('w')
+    server = subprocess.Popen(command, env={**os.environ, **env}, stdout=log, stderr=log)
+
+    def answers() -> bool:
+        done = subprocess.run(['pactl', 'info'], env={**os.environ, **env}, capture_output=True)
+        return done.returncode == 0
+
+    until(answers, step=0.2)
+    yield env
+    server.terminate()
+    server.wait()
+    log.close()
+
+
+def write_sound(path: Path, samples: np.ndarray, rate: int = 16000) -> Path:
+    """Write int16 samples as a wav file."""
+    soundfile.write(path, samples, rate, subtype='PCM_16')
+    return path

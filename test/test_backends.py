@@ -1,0 +1,144 @@
+"""The exported graphs and torch draw the same clip; INT8 draws nearly the same."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from llia_ros.model.codec import Codec
+from llia_ros.model.config import tiny
+from llia_ros.model.face import FaceModel
+from llia_ros.model.weights import save_model
+from llia_ros.runtime.backends import Backend, load_backend
+from llia_ros.runtime.export import export_openvino
+from llia_ros.runtime.quantize import compress_openvino, quantize_openvino
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """A random model, so that every part of it matters to what is drawn."""
+    torch.manual_seed(0)
+    face = FaceModel(tiny())
+    with torch.no_grad():
+        for parameter in face.parameters():
+            parameter.add_(0.01 * torch.randn_like(parameter))
+    path = tmp_path_factory.mktemp('model')
+    save_model(path, face, Codec(tiny().codec))
+    export_openvino(path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def both(folder):
+    return (
+        load_backend(folder, 'torch'),
+        load_backend(folder, 'openvino', precision='f32', threads=1),
+    )
+
+
+def clip(frames, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        'noise': rng.normal(size=(frames, *tiny().latent_shape)).astype(np.float32),
+        'mel': rng.uniform(-1, 1, (frames, 24, 64)).astype(np.float32),
+        'motion': rng.uniform(-0.3, 0.3, (frames, 9)).astype(np.float32),
+        'past': rng.normal(size=(2, *tiny().latent_shape)).astype(np.float32),
+    }
+
+
+def picture(seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+
+
+def test_both_keep_the_protocol(both):
+    assert all(isinstance(backend, Backend) for backend in both)
+    assert both[0].config == both[1].config == tiny()
+
+
+def test_portraits_and_expressions_are_the_same(both):
+    mood = np.eye(8, dtype=np.float32)[1]
+    latents = [backend.encode(picture()) for backend in both]
+    np.testing.assert_allclose(*latents, atol=2e-4)
+    changed = [backend.animate(latents[0], mood) for backend in both]
+    np.testing.assert_allclose(*changed, atol=2e-4)
+    assert np.abs(changed[0] - latents[0]).max() > 0.01
+    for backend in both:
+        np.testing.assert_array_equal(backend.animate(latents[0], np.zeros(8)), latents[0])
+
+
+@pytest.mark.parametrize('frames', tiny().clip_lengths)
+@pytest.mark.parametrize('steps', [1, 2])
+def test_clips_of_every_length_are_the_same(both, frames, steps):
+    given = clip(frames)
+    latent = both[0].encode(picture())
+    drawn = [
+        backend.denoise(state=1, reference=backend.reference(latent), steps=steps, **given)
+        for backend in both
+    ]
+    assert drawn[0].shape == (frames, *tiny().latent_shape)
+    np.testing.assert_allclose(*drawn, atol=0.02)
+    pictures = [backend.decode(drawn[0]).astype(int) for backend in both]
+    assert pictures[0].shape == (frames, 512, 512, 3)
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1
+
+
+def test_a_free_clip_without_past_is_the_same(both):
+    given = {**clip(4), 'motion': None, 'past': None}
+    latent = both[0].encode(picture())
+    drawn = [
+        backend.denoise(state=2, reference=backend.reference(latent), steps=2, **given)
+        for backend in both
+    ]
+    np.testing.assert_allclose(*drawn, atol=0.02)
+
+
+@pytest.mark.parametrize('part', ['noise', 'mel', 'motion', 'past'])
+def test_every_input_matters(both, part):
+    _, backend = both
+    given = clip(4)
+    reference = backend.reference(backend.encode(picture()))
+    before = backend.denoise(state=0, reference=reference, steps=1, **given)
+    given[part] = clip(4, seed=1)[part]
+    after = backend.denoise(state=0, reference=reference, steps=1, **given)
+    assert np.abs(after - before).max() > 0.01
+
+
+@pytest.fixture(scope='module')
+def smaller(folder, tmp_path_factory):
+    """The model with 8 bit weights, and with one graph calibrated to 8 bit activations."""
+
+    def draw(backend):
+        reference = backend.reference(backend.encode(picture()))
+        for seed in range(4):
+            backend.denoise(state=0, reference=reference, steps=1, **clip(4, seed))
+
+    copies = [tmp_path_factory.mktemp('smaller') / name for name in ('weights', 'activations')]
+    for copy in copies:
+        shutil.copytree(folder, copy)
+    compress_openvino(copies[0])
+    quantize_openvino(copies[1], draw, graphs=('condition',))
+    return copies
+
+
+def test_eight_bits_halve_the_graphs_and_hardly_change_the_clip(folder, smaller, both):
+    given = clip(4)
+    plain = both[1]
+    latent = plain.encode(picture())
+    before = plain.denoise(state=0, reference=plain.reference(latent), steps=1, **given)
+    for copy in smaller:
+        backend = load_backend(copy, 'openvino', precision='f32', threads=1)
+        after = backend.denoise(state=0, reference=backend.reference(latent), steps=1, **given)
+        assert 0 < np.abs(after - before).mean() < 0.05 * np.abs(before).mean()
+        sizes = [sum(p.stat().st_size for p in path.glob('*.bin')) for path in (folder, copy)]
+        assert sizes[1] < 0.6 * sizes[0]
+        notes = json.loads((copy / 'model.json').read_text())['notes']
+        assert notes['int8'].startswith('weights')
+
+
+def test_a_graph_that_was_never_used_cannot_be_calibrated(folder, tmp_path):
+    copy = tmp_path / 'model'
+    shutil.copytree(folder, copy)
+    with pytest.raises(ValueError, match="never used the graph 'decoder'"):
+        quantize_openvino(copy, lambda backend: None, graphs=('decoder',))

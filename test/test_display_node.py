@@ -1,0 +1,206 @@
+"""The display node as its users meet it: a process, fed with real messages."""
+
+import asyncio
+import socket
+from contextlib import closing
+from pathlib import Path
+
+import aiohttp
+import av
+import numpy as np
+import pytest
+from conftest import Probe, Start
+from diagnostic_msgs.msg import DiagnosticArray
+from headless_browser import free_port
+from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import Int16MultiArray
+from synthetic_face import SAMPLES, jpeg, tone
+
+from llia_ros.display.server import PICTURE, SOUND, Item, unpack
+from llia_ros.nodes.messages import (
+    AUDIO_QOS,
+    FRAME_QOS,
+    Audio,
+    audio_message,
+    jpeg_message,
+    read_diagnostics,
+)
+
+PERIOD = 40_000_000
+RED, GREEN, GROUND = (220, 50, 40), (40, 190, 60), (30, 60, 90)
+RED_FACE, GREEN_FACE = jpeg(RED, GROUND), jpeg(GREEN, GROUND)
+
+
+class Face:
+    """Says frames as an avatar does: sound and picture with the same stamp."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
+        self.start = probe.node.get_clock().now().nanoseconds
+
+    def sound(self, index: int, epoch: int = 0, state: str = 'speaking') -> Int16MultiArray:
+        stamp = self.start + index * PERIOD
+        return audio_message(Audio(tone(index), 16000, stamp, 'face', epoch, index, state))
+
+    def picture(self, index: int, data: bytes = RED_FACE) -> CompressedImage:
+        return jpeg_message(data, self.start + index * PERIOD, 'face')
+
+    def say(self, index: int, epoch: int = 0, data: bytes = RED_FACE) -> None:
+        self.probe.say('audio', self.sound(index, epoch), AUDIO_QOS)
+        self.probe.say('image_raw/compressed', self.picture(index, data), FRAME_QOS)
+        self.probe.spin(0.04)
+
+
+def values(heard: list[tuple[float, DiagnosticArray]]) -> dict[str, str]:
+    """The last values that the display told of itself."""
+    for _, message in reversed(heard):
+        for status in read_diagnostics(message):
+            if status.name == '/display':
+                return {'level': status.level, 'summary': status.summary, **status.values}
+    return {}
+
+
+def test_a_recording_holds_every_picture_with_its_sound(
+    probe: Probe, start: Start, tmp_path: Path
+) -> None:
+    path = tmp_path / 'face.mp4'
+    node = start('display', output='file', file=str(path))
+    face = Face(probe)
+    for k in range(40):
+        face.say(k, data=RED_FACE if k < 20 else GREEN_FACE)
+    probe.spin(0.3)
+    assert node.stop() == 0, node.output
+    assert 'holds 1.60 s' in node.output and 'context is invalid' not in node.output
+    with av.open(str(path)) as file:
+        shown = [frame.to_ndarray(format='rgb24') for frame in file.decode(video=0)]
+        lengths = [float(track.duration * track.time_base) for track in file.streams]
+    with av.open(str(path)) as file:
+        heard = np.concatenate([frame.to_ndarray()[0] for frame in file.decode(audio=0)])
+    assert len(shown) == 40 and abs(lengths[0] - lengths[1]) <= 0.04
+    assert np.abs(shown[10][128, 128].astype(int) - RED).max() < 12
+    assert np.abs(shown[30][128, 128].astype(int) - GREEN).max() < 12
+    assert 0.2 < np.abs(heard[4800:-4800]).max() < 0.3
+
+
+def test_a_page_gets_pictures_and_sound_and_nothing_old_after_an_interruption(
+    probe: Probe, start: Start
+) -> None:
+    port = free_port()
+    start('display', output='web', port=port)
+    face = Face(probe)
+    got: list[Item] = []
+
+    async def watch() -> None:
+        async with aiohttp.ClientSession() as session:
+            stream = await session.ws_connect(f'http://127.0.0.1:{port}/stream')
+            await asyncio.to_thread(talk)
+            while True:
+                try:
+                    got.append(unpack((await stream.receive(timeout=0.5)).data))
+                except asyncio.TimeoutError:
+                    return
+
+    def talk() -> None:
+        for k in range(10):
+            face.say(k)
+        face.say(10, epoch=1, data=GREEN_FACE)
+        face.say(8, epoch=0)
+        face.say(11, epoch=0)
+        face.say(12, epoch=1, data=GREEN_FACE)
+
+    probe.until(lambda: socket.socket().connect_ex(('127.0.0.1', port)) == 0)
+    asyncio.run(watch())
+    sounds = [item for item in got if item.kind == SOUND]
+    pictures = [item for item in got if item.kind == PICTURE]
+    assert [item.index for item in sounds] == [*range(11), 12]
+    assert [item.epoch for item in sounds] == [0] * 10 + [1] * 2
+    assert pictures[-1].index == 12 and pictures[-1].data == GREEN_FACE
+    assert all((item.data == GREEN_FACE) == (item.epoch == 1) for item in pictures)
+    assert sounds[3].data == tone(3).tobytes() and sounds[3].state == 'speaking'
+    assert sounds[3].stamp == pytest.approx((face.start + 3 * PERIOD) / 1e9, abs=1e-3)
+
+
+def test_bad_messages_are_counted_and_the_face_stays(probe: Probe, start: Start) -> None:
+    told = probe.hear(DiagnosticArray, '/diagnostics')
+    start('display', output='web', port=free_port())
+    face = Face(probe)
+    unnamed = audio_message(Audio(tone(0), 16000, face.start, 'mic'))
+    broken = audio_message(Audio(tone(0), 16000, face.start, 'face', 0, 0, 'speaking'))
+    broken.layout.dim[0].label = 'nonsense'
+    fast = audio_message(Audio(tone(0), 48000, face.start, 'face', 0, 0, 'speaking'))
+    long = audio_message(
+        Audio(np.zeros(SAMPLES + 1, np.int16), 16000, face.start, 'face', 0, 0, 'speaking')
+    )
+    k = 0
+
+    def shows_more() -> None:
+        nonlocal k
+        before = int(values(told).get('pictures', 0))
+        until = k + 1000
+        while int(values(told).get('pictures', 0)) <= before:
+            face.say(k)
+            k += 1
+            assert k < until, values(told)
+
+    shows_more()
+    for message in (unnamed, broken, fast, long):
+        probe.say('audio', message, AUDIO_QOS)
+    probe.say('image_raw/compressed', face.picture(0, b'no picture'), FRAME_QOS)
+    probe.until(
+        lambda: (
+            values(told).get('dropped audio') == '4'
+            and values(told).get('dropped image_raw/compressed') == '1'
+        )
+    )
+    shows_more()
+
+
+def test_diagnostics_tell_how_late_pictures_are(
+    probe: Probe, start: Start, tmp_path: Path
+) -> None:
+    told = probe.hear(DiagnosticArray, '/diagnostics')
+    port = free_port()
+    start('display', output='web,file', port=port, file=str(tmp_path / 'face.mp4'))
+    face = Face(probe)
+    k = 0
+    while float(values(told).get('recorded s', 0)) < 1:
+        face.say(k)
+        k += 1
+        assert k < 1000, values(told)
+    told_last = values(told)
+    assert told_last['level'] == 'ok' and told_last['page'] == f'http://127.0.0.1:{port}/'
+    assert 5 < float(told_last['fps']) <= 26
+    assert float(told_last['latency p95 ms']) >= float(told_last['latency p50 ms'])
+    assert told_last['old frames held back'] == '0'
+
+
+def test_a_taken_port_ends_the_node_with_one_line(start: Start) -> None:
+    with closing(socket.socket()) as other:
+        other.bind(('127.0.0.1', 0))
+        other.listen()
+        port = other.getsockname()[1]
+        node = start('display', port=port)
+        assert node.wait() == 1
+    assert f"port {port} of 127.0.0.1 is taken by another program: set parameter 'port'" in (
+        node.output
+    )
+
+
+def test_a_file_that_cannot_be_written_ends_the_node_with_one_line(
+    start: Start, tmp_path: Path
+) -> None:
+    node = start('display', output='file', file=str(tmp_path / 'nowhere' / 'face.mp4'))
+    assert node.wait() == 1
+    [line] = node.output.strip().splitlines()
+    assert 'cannot write' in line and 'No such file or directory' in line
+
+
+@pytest.mark.parametrize(
+    ('parameter', 'value'), [('port', 0), ('output', 'hologram')], ids=['port', 'output']
+)
+def test_a_parameter_out_of_range_ends_the_node_with_code_2(
+    start: Start, parameter: str, value: object
+) -> None:
+    node = start('display', **{parameter: value})
+    assert node.wait() == 2
+    assert f'parameter {parameter}' in node.output
