@@ -1,4 +1,4 @@
-"""The `llia` command: demo, render, evaluate, train, export, devices."""
+"""The `llia` command: demo, render, portrait, evaluate, train, export, devices."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ def render(args: argparse.Namespace) -> int:
         paced=False,
         seed=args.seed,
         steps=args.steps,
+        force=args.force,
     ) as avatar:
         avatar.set_expression(*expression)
         with Recorder(args.video) as recorder, Progress() as progress:
@@ -83,6 +84,22 @@ def render(args: argparse.Namespace) -> int:
     return 0
 
 
+def portrait(args: argparse.Namespace) -> int:
+    """Draw a random face of the family."""
+    import cv2
+    import numpy as np
+
+    from llia_ros.model.config import EXPRESSIONS
+    from llia_ros.training.faces import NEUTRAL_MOTION, REST_MOUTH, random_appearance, render
+
+    look = random_appearance(np.random.default_rng(args.seed))
+    plain = np.zeros(len(EXPRESSIONS))
+    picture = render(look, NEUTRAL_MOTION, REST_MOUTH, plain, args.size)
+    if not cv2.imwrite(str(args.picture), picture[..., ::-1]):
+        raise ValueError(f'cannot write {args.picture}: is its folder there?')
+    return 0
+
+
 def evaluate(args: argparse.Namespace) -> int:
     """Measure a model on faces, texts and voices that no training saw."""
     from llia_ros.training.evaluate import evaluate as measure
@@ -94,6 +111,7 @@ def evaluate(args: argparse.Namespace) -> int:
         faces=args.faces,
         steps=args.steps,
         judge=args.judge,
+        quick=args.quick,
     )
     if args.json:
         print(json.dumps(figures, indent=1))
@@ -106,7 +124,7 @@ def train(args: argparse.Namespace) -> int:
     """Train a model, or one stage of it."""
     from llia_ros.training.recipe import Recipe
 
-    Recipe(args.model, args.minutes, args.out, args.seed).run(args.stage)
+    Recipe(args.model, args.minutes, args.out, args.seed, args.start).run(args.stage)
     return 0
 
 
@@ -172,6 +190,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument('speech', type=Path, help='wav, flac or ogg, any rate')
     sub.add_argument('video', type=Path, help='mp4 to write')
     sub.add_argument('--portrait', default='robot', help='name of a portrait, or a picture file')
+    sub.add_argument(
+        '--force', action='store_true', help='take a portrait unlike those the model knows, too'
+    )
     sub.add_argument('--expression', default='neutral', help='such as happy or happy:0.6')
     sub.add_argument(
         '--tail',
@@ -182,12 +203,20 @@ def parser() -> argparse.ArgumentParser:
     )
     model_options(sub)
 
+    sub = command('portrait', portrait, 'Draw a random face of the family, to be a portrait.')
+    sub.add_argument('picture', type=Path, help='png or jpg to write')
+    sub.add_argument('--seed', type=int, default=0, help='another face for another number')
+    sub.add_argument('--size', type=int, default=512, help='pixels a side')
+
     sub = command(
         'evaluate',
         evaluate,
         'Measure lips, silence and codec on faces, texts and voices never trained on.',
     )
     sub.add_argument('--faces', type=int, default=12, help='how many unseen faces speak')
+    sub.add_argument(
+        '--quick', action='store_true', help='without long runs, steps and precisions compared'
+    )
     sub.add_argument('--judge', type=Path, help='weights of the judge (default: the shipped one)')
     sub.add_argument('--json', action='store_true', help='print JSON instead of a table')
     model_options(sub)
@@ -199,6 +228,9 @@ def parser() -> argparse.ArgumentParser:
     )
     sub.add_argument('--minutes', type=float, default=120, help='for all stages together')
     sub.add_argument('--out', type=Path, default=Path('out/train'), help='where to keep it')
+    sub.add_argument(
+        '--start', type=Path, help='model folder to go on from; its codec is kept as it is'
+    )
     sub.add_argument('--model', default='tiny', help='preset')
     sub.add_argument('--seed', type=int, default=0)
 

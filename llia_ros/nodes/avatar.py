@@ -74,6 +74,7 @@ class AvatarNode(FaceNode[AvatarParameters]):
             wanted.backend,
             clock=lambda: self.now() / SECOND,
             steps=wanted.steps or None,
+            force=wanted.any_portrait,
         )
         self._avatar.set_expression(*expression)
         self.parameters.on_change = self._on_change
@@ -203,7 +204,7 @@ class AvatarNode(FaceNode[AvatarParameters]):
     def _on_change(self, old: AvatarParameters, new: AvatarParameters) -> None:
         if new.portrait != old.portrait:
             folder, size = model_folder(new.model), self._avatar.config.codec.size
-            self._avatar.set_portrait(load_portrait(new.portrait, folder, size))
+            self._avatar.set_portrait(load_portrait(new.portrait, folder, size, new.any_portrait))
         if new.expression != old.expression:
             self._avatar.set_expression(*_expression(new.expression))
 

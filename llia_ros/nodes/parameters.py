@@ -160,6 +160,9 @@ class AvatarParameters(NodeParameters):
     portrait: str = parameter(
         'robot', 'Face to draw: a name that ships with the model, or a picture file.'
     )
+    any_portrait: bool = parameter(
+        False, 'Take portraits unlike the faces that the model knows, too.', read_only=True
+    )
     backend: str = parameter(
         'auto',
         'What runs the model; auto takes the first that works.',

@@ -14,6 +14,7 @@ from llia_ros.audio.features import SILENCE
 from llia_ros.model.config import MOTION, STATES
 from llia_ros.runtime.backends import Backend, load_backend, model_folder
 from llia_ros.runtime.course import Clock, Course
+from llia_ros.runtime.family import Family
 from llia_ros.runtime.meter import Meter, Pace
 from llia_ros.runtime.motion import EYE_RANGE
 from llia_ros.runtime.pipeline import Channel, Clip, Decoder, Sampler, stage
@@ -69,6 +70,7 @@ class Avatar:
         self._course = course = Course(timer)
         self._pace = Pace()
         self._portrait = Portrait(fit(portrait, config.codec.size))
+        self._family: Family | None = None
         self._looks: OrderedDict[tuple[str, float] | None, Look] = OrderedDict()
         self._expression: tuple[str, float] | None = None
         self._state = 'idle'
@@ -108,18 +110,22 @@ class Avatar:
         *,
         clock: Callable[[], float] = time.time,
         options: Options | None = None,
+        force: bool = False,
         **changes: Any,
     ) -> 'Avatar':
         """Load a model, by name or folder, and start drawing a portrait with it.
 
         `portrait`: a name that ships with the model, a picture file or uint8 HxWx3 RGB.
-        `changes`: fields of Options, say `paced=False`. ValueError, one clear line, for a model,
-        portrait or backend that cannot be had.
+        `force`: take a portrait unlike the faces that the model knows, now and later. `changes`:
+        fields of Options, say `paced=False`. ValueError, one clear line, for a model, portrait or
+        backend that cannot be had.
         """
         folder = model_folder(model)
         loaded = load_backend(folder, backend)
-        image = load_portrait(portrait, folder, loaded.config.codec.size)
-        return cls(loaded, image, options, clock=clock, **changes)
+        image = load_portrait(portrait, folder, loaded.config.codec.size, force)
+        avatar = cls(loaded, image, options, clock=clock, **changes)
+        avatar._family = None if force else Family.load(folder)
+        return avatar
 
     # Push
 
@@ -192,9 +198,13 @@ class Avatar:
     def set_portrait(self, image: np.ndarray) -> None:
         """Show another face, uint8 HxWx3 RGB; its middle square is used.
 
-        ValueError for another type or shape, or too small a picture.
+        ValueError for another type or shape, too small a picture or, where `load` was not told
+        to force it, one far from the faces that the model knows.
         """
-        portrait = Portrait(fit(image, self.config.codec.size))
+        fitted = fit(image, self.config.codec.size)
+        if self._family:
+            self._family.check(fitted)
+        portrait = Portrait(fitted)
         with self._course.changed:
             self._portrait = portrait
             self._looks.clear()

@@ -8,6 +8,7 @@ import numpy as np
 
 from llia_ros.model.config import EXPRESSIONS
 from llia_ros.runtime.backends import Backend
+from llia_ros.runtime.family import Family
 
 SMALLEST = 64
 
@@ -17,14 +18,25 @@ def portrait_names(folder: Path) -> list[str]:
     return sorted(path.stem for path in (folder / 'portraits').glob('*.png'))
 
 
-def load_portrait(portrait: str | Path | np.ndarray, folder: Path, size: int) -> np.ndarray:
+def load_portrait(
+    portrait: str | Path | np.ndarray, folder: Path, size: int, force: bool = False
+) -> np.ndarray:
     """Return a portrait as uint8 (size, size, 3) RGB.
 
     `portrait`: a name in the model folder, a picture file or an array as `fit` takes it.
-    ValueError for one that does not exist, is no picture or is too small.
+    ValueError for one that does not exist, is no picture, is too small or, unless `force`, is far
+    from the faces that the model knows (see `family`).
     """
+    image, name = _read(portrait, folder, size)
+    if not force and (family := Family.load(folder)):
+        family.check(image, name)
+    return image
+
+
+def _read(portrait: str | Path | np.ndarray, folder: Path, size: int) -> tuple[np.ndarray, str]:
+    """Return a portrait fitted, and what to call it."""
     if isinstance(portrait, np.ndarray):
-        return fit(portrait, size)
+        return fit(portrait, size), 'the portrait'
     names = portrait_names(folder)
     path = Path(portrait).expanduser()
     if str(portrait) in names:
@@ -37,7 +49,7 @@ def load_portrait(portrait: str | Path | np.ndarray, folder: Path, size: int) ->
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise ValueError(f'{path} is not a picture: give a png or jpeg file')
-    return fit(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size, str(path))
+    return fit(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size, str(path)), str(path)
 
 
 def fit(image: np.ndarray, size: int, name: str = 'the portrait') -> np.ndarray:

@@ -12,7 +12,7 @@ from llia_ros.model.face import FaceModel
 from llia_ros.model.schedule import add_noise
 from llia_ros.training.dataset import Clips
 
-FREE_SHARE = 0.1  # clips whose motion the model has to find itself
+FREE_SHARE = 0.25  # clips whose motion the model has to find itself
 NO_LABEL_SHARE = 0.1
 PAST_NOISE = 0.25  # the largest noise angle of past frames
 
@@ -23,11 +23,11 @@ def level(angle_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return angle.cos(), angle.sin()
 
 
-def disturbed(clips: Clips, rng: np.random.Generator) -> Clips:
+def disturbed(clips: Clips, rng: np.random.Generator, free: float = FREE_SHARE) -> Clips:
     """Return the clips as a training sees them: some free, some unlabelled, all pasts noised."""
     B, where = len(clips.states), clips.past.device
     led, states = clips.led.clone(), clips.states.clone()
-    led[torch.from_numpy(rng.random(B) < FREE_SHARE)] = 0
+    led[torch.from_numpy(rng.random(B) < free)] = 0
     states[torch.from_numpy(rng.random(B) < NO_LABEL_SHARE)] = len(STATES)
     angle = torch.from_numpy(PAST_NOISE * rng.random((B, 1, 1, 1, 1)).astype(np.float32)).to(where)
     past = add_noise(clips.past, torch.randn_like(clips.past), angle.cos(), angle.sin())

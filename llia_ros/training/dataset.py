@@ -17,7 +17,7 @@ from llia_ros.training.run import device, half_precision
 from llia_ros.training.scenes import Scene, Voices, make_scene
 
 SHARD = 32
-MOUTH_WEIGHT, EYES_WEIGHT = 8.0, 2.0
+MOUTH_WEIGHT, EYES_WEIGHT = 8.0, 4.0
 
 
 @torch.no_grad()

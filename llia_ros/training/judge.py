@@ -24,18 +24,18 @@ from llia_ros.training.faces import NEUTRAL_MOTION, REST_MOUTH, random_appearanc
 from llia_ros.training.pictures import random_expression, random_motion, random_mouth
 from llia_ros.training.run import Run, device, half_precision
 
-SIDE = 128
+SIDE = 192
 NAMES = (*MOUTH, *MOTION)
 # What one unit of each control is worth, so that all errors weigh alike.
 SPANS = np.array([1, 1, 1, 1, 1, 0.04, 0.04, 0.1, 0.7, 0.7, 0.8, 0.8, 1, 1], np.float32)
 
 
 class Judge(nn.Module):
-    """Picture and portrait (N, 6, 128, 128) to controls (N, 14) and expression logits (N, 8)."""
+    """Picture and portrait (N, 6, 192, 192) to controls (N, 14) and expression logits (N, 8)."""
 
     def __init__(self) -> None:
         super().__init__()
-        widths = (16, 32, 64, 96, 128)
+        widths = (16, 32, 48, 64, 96, 128)
         self.convs = nn.ModuleList(
             [
                 nn.Conv2d(a, b, 5 if a == 6 else 3, stride=2, padding=2 if a == 6 else 1)
@@ -43,7 +43,7 @@ class Judge(nn.Module):
             ]
         )
         self.norms = nn.ModuleList([nn.GroupNorm(8, w) for w in widths])
-        self.hidden = nn.Linear(widths[-1] * (SIDE // 32) ** 2, 128)
+        self.hidden = nn.Linear(widths[-1] * (SIDE // 64) ** 2, 128)
         self.controls = nn.Linear(128, len(NAMES))
         self.expression = nn.Linear(128, len(EXPRESSIONS))
 
@@ -60,7 +60,7 @@ def small(pictures: np.ndarray) -> np.ndarray:
 
 
 def to_input(pictures: np.ndarray, portraits: np.ndarray) -> torch.Tensor:
-    """Return small pictures and portraits (N, 128, 128, 3) uint8 as the judge's input."""
+    """Return small pictures and portraits (N, 192, 192, 3) uint8 as the judge's input."""
     both = np.concatenate([pictures, portraits], axis=3)
     return torch.from_numpy(both).permute(0, 3, 1, 2).float() / 127.5 - 1
 
@@ -99,7 +99,7 @@ def examples(count: int, seed: int, each: int = 3) -> Examples:
     return Examples(pictures, portraits, controls, moods)
 
 
-def train(out: Path, minutes: float, count: int = 16000, seed: int = 3) -> Judge:
+def train(out: Path, minutes: float, count: int = 24000, seed: int = 3) -> Judge:
     """Train a judge for `minutes`; writes and returns it."""
     torch.manual_seed(seed)
     where, rng = device(), np.random.default_rng(seed)

@@ -34,6 +34,17 @@ def random_motion(rng: np.random.Generator) -> np.ndarray:
     return motion
 
 
+def likenesses(count: int, seed: int, size: int = 96) -> np.ndarray:
+    """Return what somebody might give as a portrait, (N, size, size, 3): eyes open, any mood."""
+    rng, faces = np.random.default_rng(seed), np.empty((count, size, size, 3), np.uint8)
+    for i in range(count):
+        motion = random_motion(rng) * 0.5
+        motion[7:] = 0
+        mouth = random_mouth(rng) * (rng.random() < 0.5)
+        faces[i] = render(random_appearance(rng), motion, mouth, random_expression(rng), size)
+    return faces
+
+
 def pictures(count: int, size: int, folder: Path, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return `count` pictures (N, size, size, 3) and boxes (N, 2, 4) of their mouth and eyes.
 

@@ -6,6 +6,7 @@ Every stage keeps its checkpoint under `out` and is skipped or resumed when run 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import cv2
@@ -13,12 +14,13 @@ import numpy as np
 import torch
 
 from llia_ros.model.codec import Codec
-from llia_ros.model.config import EXPRESSIONS, PRESETS, ModelConfig
+from llia_ros.model.config import EXPRESSIONS, PRESETS, ModelConfig, to_dict
 from llia_ros.model.face import FaceModel
-from llia_ros.model.weights import save_model
+from llia_ros.model.weights import load_model, save_model
+from llia_ros.runtime.family import Family
 from llia_ros.training import animator, codec, dataset, distil, judge, teacher
 from llia_ros.training.faces import CHARACTERS, NEUTRAL_MOTION, REST_MOUTH, render
-from llia_ros.training.pictures import pictures
+from llia_ros.training.pictures import likenesses, pictures
 from llia_ros.training.sheets import Sheet
 
 # Shares of the budget, and how much data a minute of it pays for.
@@ -33,18 +35,27 @@ SHARES = {
     'judge': 0.04,
 }
 PICTURES_A_MINUTE, SHARDS_A_MINUTE, PORTRAITS_A_MINUTE = 60, 0.45, 12
+LIKENESSES_A_MINUTE, MOST_LIKENESSES = 100, 5000
 
 
 class Recipe:
-    """The stages of one training of a preset under a folder, within `minutes` in all."""
+    """The stages of one training of a preset under a folder, within `minutes` in all.
 
-    def __init__(self, preset: str, minutes: float, out: Path, seed: int = 0):
+    With `start`, a model folder, faces go on from its weights and its codec is kept.
+    """
+
+    def __init__(
+        self, preset: str, minutes: float, out: Path, seed: int = 0, start: Path | None = None
+    ):
         if preset not in PRESETS:
             raise ValueError(f'unknown preset {preset!r}: one of {", ".join(PRESETS)}')
         if minutes <= 0:
             raise ValueError(f'a training needs a positive number of minutes, got {minutes}')
         self.cfg: ModelConfig = PRESETS[preset]()
         self.minutes, self.out, self.seed = minutes, out, seed
+        self.start = load_model(start) if start else None
+        if self.start and to_dict(self.start[0].cfg) != to_dict(self.cfg):
+            raise ValueError(f'{start} holds a model of other sizes than {preset!r}')
         self.scenes = out / 'scenes'
         self.stages: dict[str, Callable[[], None]] = {
             'codec': self.train_codec,
@@ -75,6 +86,9 @@ class Recipe:
 
     def _average(self, stage: str) -> dict[str, torch.Tensor]:
         path = self.out / f'{stage}.pt'
+        if not path.exists() and self.start and stage in ('codec', 'animator'):
+            face, codec = self.start
+            return (codec if stage == 'codec' else face.animator).state_dict()
         if not path.exists():
             raise ValueError(f'{path} is missing: run the stage {stage!r} first')
         return torch.load(path, weights_only=True, map_location='cpu')['average']
@@ -93,7 +107,9 @@ class Recipe:
         return model.eval()
 
     def train_codec(self) -> None:
-        """Train encoder and decoder."""
+        """Train encoder and decoder, unless a given model's are kept."""
+        if self.start:
+            return
         pool, boxes = self._pictures()
         codec.train(self.cfg.codec, pool, boxes, self._minutes('codec'), self.out, self.seed)
 
@@ -114,7 +130,16 @@ class Recipe:
     def train_pictures(self) -> None:
         """Teach the denoiser to draw single pictures."""
         sheet = Sheet(self.cfg, self.codec())
-        teacher.train(self.cfg, self.scenes, self._minutes('pictures'), self.out, self.seed, sheet)
+        teacher.train(
+            self.cfg,
+            self.scenes,
+            self._minutes('pictures'),
+            self.out,
+            self.seed,
+            sheet,
+            start=deepcopy(self.start[0]).requires_grad_(True) if self.start else None,
+            still=True,
+        )
 
     def train_teacher(self) -> None:
         """Teach it to draw clips."""
@@ -168,6 +193,8 @@ class Recipe:
                 look, NEUTRAL_MOTION, REST_MOUTH, [0] * len(EXPRESSIONS), self.cfg.codec.size
             )
             cv2.imwrite(str(folder / 'portraits' / f'{name}.png'), picture[..., ::-1])
+        faces = int(np.clip(LIKENESSES_A_MINUTE * self.minutes, 300, MOST_LIKENESSES))
+        Family.fit(likenesses(faces, self.seed + 9)).save(folder)
         save_model(folder, face, self.codec(), {'minutes': self.minutes, 'seed': self.seed})
         export_openvino(folder)
         compress_openvino(folder)

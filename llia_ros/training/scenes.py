@@ -1,8 +1,9 @@
-"""What happens in a training scene: two seconds of one face that speaks, listens or idles.
+"""What happens in a training scene: a little over a second of a face that speaks, listens, idles.
 
 States change in the middle of half of the scenes, as they do in a dialogue: speech begins, ends
 or is cut off in the middle of a word. While a face listens or idles, the sound it hears may well
-be somebody's voice: the label, not the sound, decides whether lips move.
+be somebody's voice: the label, not the sound, decides whether lips move. In some scenes a face is
+restless: blinks and far glances, rare in life, are what a model learns last.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from llia_ros.audio.features import log_mel, windows
-from llia_ros.model.config import MOUTH, STATES, AudioConfig
-from llia_ros.runtime.motion import MotionProcess
+from llia_ros.model.config import MOTION, MOUTH, STATES, AudioConfig
+from llia_ros.runtime.motion import BLINKS, RANGES, MotionProcess
 from llia_ros.training.augment import augment, non_speech
 from llia_ros.training.faces import NEUTRAL_MOTION, Appearance, random_appearance
 from llia_ros.training.pictures import random_expression, random_motion
@@ -26,10 +27,14 @@ from llia_ros.training.speech import (
     random_utterance,
 )
 
-FRAMES = 50
+FRAMES = 32
 SAMPLES = 640
+GAZE = MOTION.index('gaze_x')
 LEAD = 4  # frames of sound before the scene, so that it may start in the middle of a word
 AFTER = 3  # frames of sound after it, for the last frame's look-ahead
+RESTLESS_SHARE = 0.35
+# Shares of segments in which a voice is heard; the rest is silence or noise.
+HEARD = {'speaking': 1.0, 'listening': 0.6, 'idle': 0.5}
 # After a change of state the mouth goes from where it was to where it should be.
 RAMP = (0.5, 0.78, 0.92, 0.98)
 
@@ -86,6 +91,25 @@ def _cuts(rng: np.random.Generator, frames: int) -> list[int]:
     return [0, *sorted(rng.choice(np.arange(6, frames - 6), count, replace=False)), frames]
 
 
+def restless(motion_T9: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a motion with glances over the eyes' whole range, and blinks one after another."""
+    motion = motion_T9.copy()
+    eyes, lids = slice(GAZE, GAZE + 2), slice(GAZE + 2, GAZE + 4)
+    frames, k = len(motion), 0
+    while k < frames:
+        motion[k:, eyes] = rng.uniform(-1, 1, 2) * RANGES[eyes]
+        k += int(rng.integers(3, 12))
+    k = int(rng.integers(8))
+    while k < frames:
+        blink = BLINKS[rng.integers(len(BLINKS))][: frames - k]
+        for i, shut in enumerate(blink):
+            motion[k + i, lids] += (1 - motion[k + i, lids]) * shut
+        k += len(blink) + int(rng.integers(1, 12))
+    if rng.random() < 0.3:
+        motion[:, lids] = np.maximum(motion[:, lids], rng.uniform(0, 1))
+    return motion
+
+
 def make_scene(rng: np.random.Generator, voices: Voices, frames: int = FRAMES) -> Scene:
     """Return a random scene; the same generator state gives the same scene."""
     states = np.zeros(frames, np.int64)
@@ -102,14 +126,12 @@ def make_scene(rng: np.random.Generator, voices: Voices, frames: int = FRAMES) -
         begin = first + LEAD if first else 0
         end = last + LEAD if last < frames else LEAD + frames + AFTER
         kind = rng.random()
-        if state == STATES.index('speaking') or kind < (
-            0.6 if STATES[state] == 'listening' else 0.2
-        ):
+        if kind < HEARD[STATES[state]]:
             heard, track = voices.draw(end - begin)
             if state == STATES.index('speaking'):
                 lead = LEAD if first == 0 else 0
                 target[first:last] = track[lead : lead + last - first]
-        elif kind < 0.8:
+        elif kind < 0.85:
             heard = np.zeros((end - begin) * SAMPLES, np.int16)
         else:
             heard = non_speech(rng, (end - begin) / 25)[: (end - begin) * SAMPLES]
@@ -125,6 +147,8 @@ def make_scene(rng: np.random.Generator, voices: Voices, frames: int = FRAMES) -
     for _ in range(int(rng.integers(50))):
         process.step(STATES[states[0]])
     motion = process.clip([STATES[s] for s in states])
+    if rng.random() < RESTLESS_SHARE:
+        motion = restless(motion, rng)
     portrait_motion: np.ndarray = NEUTRAL_MOTION
     if rng.random() < 0.2:
         portrait_motion = random_motion(rng) * 0.4

@@ -16,7 +16,7 @@ from torch import nn
 from llia_ros.model.config import STATES, ModelConfig
 from llia_ros.model.face import FaceModel
 from llia_ros.model.schedule import PURE_NOISE, add_noise, clean, velocity
-from llia_ros.training.clip_inputs import ClipInputs, disturbed, level
+from llia_ros.training.clip_inputs import FREE_SHARE, ClipInputs, disturbed, level
 from llia_ros.training.dataset import Clips, ClipSampler
 from llia_ros.training.muon import Muon, split
 from llia_ros.training.run import Run, device, half_precision
@@ -24,6 +24,7 @@ from llia_ros.training.sheets import Sheet
 
 FRAMES_A_STEP = 64
 PICTURES_A_FACE = 2
+STILL_FREE_SHARE = 0.1  # nothing tells how a single picture moves
 LENGTHS = (4, 8, 12, 16)
 PURE_SHARE = 0.5  # clips at pure noise, where every sampling starts
 SELF_SHARE = 0.3
@@ -97,15 +98,15 @@ def train(
     seed: int = 0,
     sheet: Sheet | None = None,
     start: FaceModel | None = None,
+    still: bool = False,
 ) -> FaceModel:
-    """Train on the scenes of a folder; returns the average of the weights.
+    """Train on clips of the scenes of a folder, or on single pictures where `still`.
 
-    Without `start` on single pictures; with it, on clips, from these weights on.
+    Goes on from the weights of `start` where given; returns the average of the weights.
     """
     torch.manual_seed(seed)
     where, rng = device(), np.random.default_rng(seed)
     sampler = ClipSampler(cfg, scenes, seed)
-    still = start is None
     model = (start or FaceModel(cfg)).to(where)
     optimizer = Muon(split(model), lr=3e-3 if still else 1.5e-3, weight_decay=0.01)
     run = Run('pictures' if still else 'teacher', model, optimizer, minutes, out)
@@ -124,7 +125,8 @@ def train(
             clips, noise = draw_clips(model, sampler, rng, run.fraction)
         F = clips.states.shape[1]
         with half_precision(where):
-            inputs = ClipInputs(model, disturbed(clips, rng), still)
+            seen = disturbed(clips, rng, STILL_FREE_SHARE if still else FREE_SHARE)
+            inputs = ClipInputs(model, seen, still)
             angle = random_angles(rng, inputs.B, F).to(where)
             cos, sin = level(angle)
             x0 = inputs.diffused(model, clips.x0)
