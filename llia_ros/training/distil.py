@@ -2,7 +2,9 @@
 
 The student's f(x, a) = cos(a) x - sin(a) v is to be the same everywhere on a path of the teacher's
 deterministic sampler (Song et al., 2303.01469); in angles its boundary condition holds by itself
-(2410.11081). Distances are pseudo-Huber (2310.14189).
+(2410.11081). Distances are pseudo-Huber (2310.14189). A second step begins at what the first one
+drew, faults included: in half of the clips below pure noise the student's own picture is noised,
+and the data is the goal, so that further steps mend faults instead of keeping them.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from llia_ros.training.teacher import draw_clips
 
 LEVELS = (4, 8, 16)  # how finely paths are cut, coarse first
 HUBER = 0.03
+OWN_SHARE = 0.5  # of clips below pure noise: the student's own picture, noised
 TRUTH_SHARE = 0.3  # weight of the data itself beside the teacher's paths
 
 
@@ -67,6 +70,8 @@ def train(
         place[torch.from_numpy(rng.random(B) < 0.5)] = count
         angle = (place / count * PURE_NOISE).float().repeat_interleave(F).to(where)
         lower = ((place - 1) / count * PURE_NOISE).float().repeat_interleave(F).to(where)
+        own = torch.from_numpy(rng.random(B) < OWN_SHARE) & (place < count)
+        own_N = own.repeat_interleave(F).to(where)[:, None, None, None]
         (cos, sin), (turn_cos, turn_sin) = level(angle), level(angle - lower)
         # The three models see the same dropped labels and the same noised past.
         seen = disturbed(clips, rng)
@@ -74,13 +79,16 @@ def train(
         with half_precision(where), torch.no_grad():
             read = inputs(teacher)
             x0 = read.diffused(student, clips.x0)
-            x = add_noise(x0, noise, cos, sin)
+            pure = torch.full_like(angle, PURE_NOISE)
+            drawn = clean(noise, inputs(student).velocity(student, noise, pure), *level(pure))
+            x = add_noise(torch.where(own_N, drawn, x0), noise, cos, sin)
             v = read.velocity(teacher, x, angle)
             on_path = x * turn_cos - v * turn_sin
             v = inputs(target).velocity(target, on_path, lower)
             goal = torch.where(
                 lower[:, None, None, None] > 0, clean(on_path, v, *level(lower)), on_path
             )
+            goal = torch.where(own_N, x0, goal)
         with half_precision(where):
             v = inputs(student).velocity(student, x, angle)
         found = clean(x, v, cos, sin)

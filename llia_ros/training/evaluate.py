@@ -269,8 +269,11 @@ class Examiner:
         return {'recognised': float(np.mean(list(right.values()))), **right}
 
     def looks(self, cases: Sequence[Case]) -> Figures:
-        """Return where eyes and head look, while speaking, after `look_at`."""
-        errors, late, lips = [], [], []
+        """Return where eyes and head look, while speaking, after `look_at`.
+
+        `floor`: what the judge makes of rendered faces that look there.
+        """
+        errors, late, lips, floors = [], [], [], []
         for number, case in enumerate(cases):
             side = LOOK_FAR if number % 2 else -LOOK_FAR
             truth = case.said.mouth()[:, 0]
@@ -290,8 +293,15 @@ class Examiner:
             late.append(frames_to_reach(error) * 1000 / self.drawer.config.fps)
             n = min(len(told), len(truth))
             lips.append(correlation(told[cut:n, 0], truth[cut:n]))
+            process = MotionProcess(case.seed)
+            process.clip(['speaking'] * cut)
+            led = process.clip(['speaking'] * (n - cut), (side, 0.0))[LOOK_FRAMES:]
+            shown = [render(case.look, m, REST_MOUTH, PLAIN, self.size) for m in led]
+            known = self.tell(case, np.stack(shown))[0]
+            floors.append(np.abs(known[:, GAZE_X] + known[:, YAW] - side).mean())
         return {
             'error': float(np.mean(errors)),
+            'floor': float(np.mean(floors)),
             'ms': float(np.median(late)),
             'open_r': float(np.mean(lips)),
         }

@@ -7,6 +7,7 @@ softness does not mislead it, and reports its own error on faces it has never se
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,10 @@ from llia_ros.model.config import EXPRESSIONS, MOTION, MOUTH
 from llia_ros.training.faces import NEUTRAL_MOTION, REST_MOUTH, random_appearance, render
 from llia_ros.training.pictures import random_expression, random_motion, random_mouth
 from llia_ros.training.run import Run, device, half_precision
+from llia_ros.training.speech import TRAIN_TEXTS, TRAIN_VOICES, random_utterance
 
 SIDE = 192
+UTTERANCES = 60
 NAMES = (*MOUTH, *MOTION)
 # What one unit of each control is worth, so that all errors weigh alike.
 SPANS = np.array([1, 1, 1, 1, 1, 0.04, 0.04, 0.1, 0.7, 0.7, 0.8, 0.8, 1, 1], np.float32)
@@ -75,9 +78,29 @@ class Examples:
     moods: np.ndarray
 
 
+def _mouths(rng: np.random.Generator) -> Callable[[], np.ndarray]:
+    """Return what draws mouths (5,): half as voices shape them, half of any opening.
+
+    Lips are never spread and rounded at once in speech, and a picture could not tell.
+    """
+    said = np.concatenate(
+        [random_utterance(rng, TRAIN_VOICES, TRAIN_TEXTS).mouth() for _ in range(UTTERANCES)]
+    )
+
+    def draw() -> np.ndarray:
+        if rng.random() < 0.5:
+            return said[rng.integers(len(said))].copy()
+        mouth = random_mouth(rng)
+        mouth[MOUTH.index(str(rng.choice(['wide', 'round'])))] = 0
+        return mouth
+
+    return draw
+
+
 def examples(count: int, seed: int, each: int = 3) -> Examples:
     """Return `count` pictures, `each` of one face, with its neutral portrait."""
     rng = np.random.default_rng(seed)
+    draw_mouth = _mouths(rng)
     pictures = np.empty((count, SIDE, SIDE, 3), np.uint8)
     portraits = np.empty_like(pictures)
     controls, moods = np.empty((count, len(NAMES)), np.float32), np.empty(count, np.int64)
@@ -86,7 +109,7 @@ def examples(count: int, seed: int, each: int = 3) -> Examples:
         if i % each == 0:
             look = random_appearance(rng)
             portrait = small(render(look, NEUTRAL_MOTION, REST_MOUTH, plain, 256)[None])[0]
-        mouth, motion = random_mouth(rng), random_motion(rng)
+        mouth, motion = draw_mouth(), random_motion(rng)
         mood = random_expression(rng, neutral=0.3)
         # Below half strength nobody could name an expression.
         mood[mood > 0] = np.maximum(mood[mood > 0], 0.5)
@@ -99,12 +122,14 @@ def examples(count: int, seed: int, each: int = 3) -> Examples:
     return Examples(pictures, portraits, controls, moods)
 
 
-def train(out: Path, minutes: float, count: int = 24000, seed: int = 3) -> Judge:
-    """Train a judge for `minutes`; writes and returns it."""
+def train(
+    out: Path, minutes: float, count: int = 24000, seed: int = 3, start: Judge | None = None
+) -> Judge:
+    """Train a judge for `minutes`, on from `start` where given; writes and returns it."""
     torch.manual_seed(seed)
     where, rng = device(), np.random.default_rng(seed)
     seen = examples(count, seed)
-    judge = Judge().to(where)
+    judge = (start or Judge()).to(where)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=1.5e-3, weight_decay=0.01)
     run = Run('judge', judge, optimizer, minutes, out)
     for _ in run.steps():
