@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from llia_ros.model.config import EXPRESSIONS
+from llia_ros.model.config import EXPRESSIONS, STATES
 from llia_ros.runtime.avatar import Avatar, Frame
 from llia_ros.runtime.backends import load_backend, model_folder
 from llia_ros.runtime.portraits import load_portrait, portrait_names
@@ -14,16 +14,14 @@ from llia_ros.training.speech import speak
 
 HERE = Path(__file__).parent / 'pictures'
 SIDE = 176
-LOUD, WIDE, SHUT = 0.5, 0.4, 0.05
 
 
-def small(image: np.ndarray) -> np.ndarray:
-    """Return a picture at the size of a sheet's cell."""
-    return cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+def write(name: str, rows: list[list[np.ndarray]], side: int = SIDE) -> None:
+    """Write a sheet of rows of pictures, each `side` pixels wide."""
 
+    def small(image: np.ndarray) -> np.ndarray:
+        return cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
 
-def write(name: str, rows: list[list[np.ndarray]]) -> None:
-    """Write a sheet of rows of pictures."""
     HERE.mkdir(exist_ok=True)
     sheet = np.concatenate([np.concatenate([small(p) for p in row], axis=1) for row in rows])
     cv2.imwrite(str(HERE / name), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
@@ -60,6 +58,12 @@ def main() -> None:
         idle = frames_of(backend, portrait, quiet, 'idle')
         return [speaking[k].image for k in moments] + [listening[25].image, idle[25].image]
 
+    def heard(state: int) -> tuple[np.ndarray, str]:
+        return (said.samples if state == 0 else quiet), STATES[state]
+
+    def moment(state: int) -> int:
+        return moments[0] if state == 0 else 25
+
     known = [load_portrait(name, folder, 512) for name in portrait_names(folder)]
     write('characters.jpg', [row(portrait) for portrait in known[:6]])
 
@@ -67,14 +71,10 @@ def main() -> None:
     plain = np.zeros(len(EXPRESSIONS))
     unseen = [render(random_appearance(rng), NEUTRAL_MOTION, REST_MOUTH, plain) for _ in range(6)]
     write('unseen.jpg', [[portrait, *row(portrait)] for portrait in unseen])
-    write(
-        'expressions.jpg',
-        [
-            [frames_of(backend, portrait, quiet[: 640 * 8], 'idle', mood)[6].image
-             for mood in EXPRESSIONS]
-            for portrait in known[:4]
-        ],
-    )  # fmt: skip
+    # Three blocks of six characters: speaking, listening, idle; a column for each expression.
+    shown = [frames_of(backend, known[k % 6], *heard(k // 6), mood)[moment(k // 6)].image
+             for k in range(18) for mood in EXPRESSIONS]  # fmt: skip
+    write('contact.jpg', [shown[i : i + 8] for i in range(0, len(shown), 8)], 128)
 
 
 if __name__ == '__main__':

@@ -8,6 +8,8 @@ import torch
 
 from llia_ros.model.config import STATES, tiny
 from llia_ros.model.face import FaceModel
+from llia_ros.model.weights import load_model
+from llia_ros.runtime.backends import model_folder
 from llia_ros.training import dataset, recipe
 from llia_ros.training.dataset import ClipSampler, box_weights
 from llia_ros.training.muon import Muon, orthogonal, split
@@ -65,6 +67,20 @@ def test_unknown_stages_presets_and_budgets_are_refused(tmp_path):
         recipe.Recipe('tiny', 0, tmp_path)
     with pytest.raises(ValueError, match="run the stage 'codec' first"):
         recipe.Recipe('tiny', 1, tmp_path).run('data')
+
+
+def test_a_training_goes_on_from_a_model_that_ships(trained, tmp_path):
+    out, _ = trained
+    start = model_folder('tiny')
+    more = recipe.Recipe('tiny', 0.3, tmp_path, start=start)
+    more.scenes = out / 'scenes'
+    more.run('codec')
+    assert not (tmp_path / 'codec.pt').exists()
+    more.run('pictures')
+    shipped = load_model(start)[0].denoiser.conv_in.weight
+    learned = more.face('pictures').denoiser.conv_in.weight
+    fresh = FaceModel(tiny()).denoiser.conv_in.weight
+    assert 0 < (learned - shipped).norm() < 0.3 * (fresh - shipped).norm()
 
 
 def test_a_run_resumes_where_it_stopped(tmp_path):
