@@ -141,7 +141,8 @@ class Examiner:
         """Return figures of faces that speak and, in no particular mood, listen and idle.
 
         `lip`: Pearson r of opening, spreading and rounding against the renderer's truth, best lag
-        in frames, r against another utterance, mean error by class of sound. `silence`: mouth
+        in frames, r against another utterance, mean error by class of sound (`ceiling`: r of
+        what the judge sees in the rendered truth). `silence`: mouth
         motion in silence, as a face idles and listens in a dialogue, over that while speaking
         (`floor`: what the judge sees of it in rendered faces whose mouths are shut). `label`: the
         same while a voice is heard that only the label says is not the face's own. `identity`:
@@ -173,8 +174,12 @@ class Examiner:
             other = truth
             for kind, errors in phone_errors(told, case.said).items():
                 by_class[kind] += errors
-            for key, value in self._likeness(case, pictures[:n], truth, weights).items():
+            likeness, shown = self._likeness(case, pictures[:n], truth, weights)
+            for key, value in likeness.items():
                 rows[key].append(value)
+            seen = self.tell(case, shown)[0]
+            for i, name in enumerate(MOUTH[:3]):
+                lips[f'{name} seen'].append(correlation(seen[:, i], truth[:n, i]))
             moved['speaking'].append(mouth_motion(told[SETTLE:]))
             if mood:
                 continue
@@ -189,6 +194,9 @@ class Examiner:
         figures: Figures = {
             'lip': {
                 **{f'{name}_r': float(np.mean(lips[name])) for name in MOUTH[:3]},
+                'ceiling': {
+                    f'{name}_r': float(np.mean(lips[f'{name} seen'])) for name in MOUTH[:3]
+                },
                 'open_r_worst': float(min(lips['open'])),
                 'lag_frames': float(np.median(lips['lag'])),
                 'lag_worst': int(max(lips['lag'], key=abs)),
@@ -221,15 +229,17 @@ class Examiner:
 
     def _likeness(
         self, case: Case, pictures: np.ndarray, mouth: np.ndarray, mood: np.ndarray
-    ) -> dict[str, float]:
-        """Return squared errors against the rendered truth, and how clips join."""
+    ) -> tuple[dict[str, float], np.ndarray]:
+        """Return squared errors against the rendered truth, how clips join, and the truth."""
         motion = MotionProcess(case.seed).clip(['speaking'] * len(pictures))
         sums, counts = np.zeros(4), np.zeros(4)
         total = np.zeros((2, self.size, self.size, 3), np.float32)
         seen = np.zeros((self.size, self.size, 1), np.float32)
         changes, before = np.zeros(len(pictures)), None
+        shown = np.empty((len(pictures), self.size, self.size, 3), np.uint8)
         for t, picture in enumerate(pictures):
             truth = render(case.look, motion[t], mouth[t], mood, self.size)
+            shown[t] = truth
             error = picture.astype(np.float32) - truth
             squares = np.square(error).mean(axis=2)
             keep = np.ones((self.size, self.size), bool)
@@ -253,7 +263,7 @@ class Examiner:
             before = error
         lasting = np.abs(total[0] - total[1]) / np.maximum(seen, 1)
         whole, kept, lips, ground = sums / np.maximum(counts, 1)
-        return {
+        likeness = {
             'whole': whole,
             'kept': kept,
             'mouth': lips,
@@ -261,6 +271,7 @@ class Examiner:
             'lasting': float(lasting.mean() / 255),
             'seam': seam_ratio(changes, CLIP),
         }
+        return likeness, shown
 
     def switches(self, cases: Sequence[Case]) -> Figures:
         """Return how long mouths take to rest when speech is cut off by a change of state."""
