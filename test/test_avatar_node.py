@@ -266,7 +266,9 @@ def test_state_and_override_are_drawn(running, probe: Probe) -> None:
     seen('idle')
 
 
-def test_expression_portrait_and_gaze_reach_the_pictures(running, probe: Probe) -> None:
+def test_expression_portrait_and_gaze_reach_the_pictures(make, probe: Probe) -> None:
+    running = make(any_portrait=True)
+    assert running.start()
     images = probe.hear(Image, 'image_raw', FRAME_QOS)
 
     def face(index: int) -> float:
@@ -364,11 +366,27 @@ def test_diagnostics_tell_of_speed_latency_model_and_state(running, probe: Probe
         assert key in told.values
 
 
-def test_portrait_and_expression_can_be_changed_as_parameters(
-    running, monkeypatch, tmp_path: Path
+def test_a_portrait_that_is_no_face_is_refused_however_it_comes(
+    running, probe: Probe, tmp_path: Path
 ) -> None:
     import cv2
 
+    wall = np.full((128, 128, 3), 200, np.uint8)
+    cv2.imwrite(str(tmp_path / 'wall.png'), wall)
+    wish = Parameter('portrait', value=str(tmp_path / 'wall.png'))
+    refused = running.set_parameters([wish])[0]
+    assert not refused.successful and 'not like the faces' in refused.reason
+    probe.say('portrait', messages.image_message(wall, 0, ''), LATCHED_QOS)
+    probe.until(lambda: running.diagnostics.counted('dropped portrait') == 1)
+
+
+def test_portrait_and_expression_can_be_changed_as_parameters(
+    make, monkeypatch, tmp_path: Path
+) -> None:
+    import cv2
+
+    running = make(any_portrait=True)
+    assert running.start()
     monkeypatch.setattr(module, 'model_folder', lambda _: tmp_path)
     cv2.imwrite(str(tmp_path / 'face.png'), np.full((128, 128, 3), 200, np.uint8))
     (tmp_path / 'text.png').write_text('no picture')

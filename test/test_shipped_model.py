@@ -47,7 +47,7 @@ def test_the_last_layer_of_the_weights_draws_what_moves():
 
 @pytest.fixture(scope='module')
 def figures():
-    return evaluate('tiny', backend='openvino', seed=7, faces=3, quick=True)
+    return evaluate('tiny', backend='openvino', seed=7, faces=2, quick=True)
 
 
 def test_lips_follow_voices_that_were_never_heard(figures):

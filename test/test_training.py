@@ -72,7 +72,7 @@ def test_unknown_stages_presets_and_budgets_are_refused(tmp_path):
 def test_a_training_goes_on_from_a_model_that_ships(trained, tmp_path):
     out, _ = trained
     start = model_folder('tiny')
-    more = recipe.Recipe('tiny', 0.3, tmp_path, start=start)
+    more = recipe.Recipe('tiny', 0.15, tmp_path, start=start)
     more.scenes = out / 'scenes'
     more.run('codec')
     assert not (tmp_path / 'codec.pt').exists()
