@@ -44,7 +44,7 @@ class Step:
         )
         if compiled:
             self.model.denoiser.compile()
-            self.model.reference.compile()
+            self.model.reference_net.compile()
 
     def __call__(self, clips: Clips, rng: np.random.Generator) -> None:
         noise, where = clip_noise(clips, rng), device()
