@@ -9,7 +9,7 @@ from llia_ros.model.config import EXPRESSIONS, STATES
 from llia_ros.runtime.avatar import Avatar, Frame
 from llia_ros.runtime.backends import load_backend, model_folder
 from llia_ros.runtime.portraits import load_portrait, portrait_names
-from llia_ros.training.faces import NEUTRAL_MOTION, REST_MOUTH, random_appearance, render
+from llia_ros.training.faces import neutral, random_appearance
 from llia_ros.training.speech import speak
 
 HERE = Path(__file__).parent / 'pictures'
@@ -68,8 +68,7 @@ def main() -> None:
     write('characters.jpg', [row(portrait) for portrait in known[:6]])
 
     rng = np.random.default_rng(2026)
-    plain = np.zeros(len(EXPRESSIONS))
-    unseen = [render(random_appearance(rng), NEUTRAL_MOTION, REST_MOUTH, plain) for _ in range(6)]
+    unseen = [neutral(random_appearance(rng)) for _ in range(6)]
     write('unseen.jpg', [[portrait, *row(portrait)] for portrait in unseen])
     # Three blocks of six characters: speaking, listening, idle; a column for each expression.
     shown = [frames_of(backend, known[k % 6], *heard(k // 6), mood)[moment(k // 6)].image

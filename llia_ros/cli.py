@@ -89,12 +89,9 @@ def portrait(args: argparse.Namespace) -> int:
     import cv2
     import numpy as np
 
-    from llia_ros.model.config import EXPRESSIONS
-    from llia_ros.training.faces import NEUTRAL_MOTION, REST_MOUTH, random_appearance, render
+    from llia_ros.training.faces import neutral, random_appearance
 
-    look = random_appearance(np.random.default_rng(args.seed))
-    plain = np.zeros(len(EXPRESSIONS))
-    picture = render(look, NEUTRAL_MOTION, REST_MOUTH, plain, args.size)
+    picture = neutral(random_appearance(np.random.default_rng(args.seed)), args.size)
     if not cv2.imwrite(str(args.picture), picture[..., ::-1]):
         raise ValueError(f'cannot write {args.picture}: is its folder there?')
     return 0

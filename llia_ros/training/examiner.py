@@ -21,11 +21,11 @@ from llia_ros.runtime.backends import Backend
 from llia_ros.runtime.motion import EYE_RANGE, MotionProcess
 from llia_ros.training import judge as judging
 from llia_ros.training.faces import (
-    NEUTRAL_MOTION,
     REST_MOUTH,
     Appearance,
     eyes_box,
     mouth_box,
+    neutral,
     random_appearance,
     render,
 )
@@ -84,7 +84,7 @@ def draw_cases(seed: int, count: int, size: int) -> list[Case]:
     for index in range(count):
         look = random_appearance(rng)
         said = random_utterance(rng, UNSEEN_VOICES, UNSEEN_TEXTS)
-        portrait = render(look, NEUTRAL_MOTION, REST_MOUTH, PLAIN, size)
+        portrait = neutral(look, size)
         cases.append(Case(seed + index, look, said, portrait))
     return cases
 

@@ -21,6 +21,7 @@ __all__ = [
     'Appearance',
     'eyes_box',
     'mouth_box',
+    'neutral',
     'random_appearance',
     'render',
     'sheet',
@@ -68,6 +69,11 @@ def render(
         )
     _paint_mouth(painter, appearance, mood, controls, pose)
     return painter.picture
+
+
+def neutral(appearance: Appearance, size: int = 512) -> Picture:
+    """Return a face as its portrait, uint8 (size, size, 3): at rest, in no mood, looking ahead."""
+    return render(appearance, NEUTRAL_MOTION, REST_MOUTH, np.zeros(len(EXPRESSIONS)), size)
 
 
 def mouth_box(

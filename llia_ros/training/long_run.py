@@ -16,7 +16,7 @@ from rich.progress import track
 from llia_ros.audio.features import log_mel, windows
 from llia_ros.model.config import EXPRESSIONS, STATES
 from llia_ros.runtime.motion import MotionProcess
-from llia_ros.training.faces import NEUTRAL_MOTION, REST_MOUTH, random_appearance, render
+from llia_ros.training.faces import neutral, random_appearance, render
 from llia_ros.training.measures import psnr, seam_ratio
 from llia_ros.training.speech import UNSEEN_TEXTS, UNSEEN_VOICES, random_utterance
 
@@ -112,7 +112,7 @@ def long_run(
     samples, mouth = np.concatenate(sounds), np.concatenate(mouths)
     motion = MotionProcess(seed).clip(['speaking'] * (clips * CLIP))
     columns = log_mel(samples)
-    portrait = render(look, NEUTRAL_MOTION, REST_MOUTH, plain, cfg.codec.size)
+    portrait = neutral(look, cfg.codec.size)
     reference = backend.reference(backend.encode(portrait))
 
     def inputs(clip: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from llia_ros.model.codec import Codec
-from llia_ros.model.config import EXPRESSIONS, PRESETS, ModelConfig, to_dict
+from llia_ros.model.config import PRESETS, ModelConfig, to_dict
 from llia_ros.model.face import FaceModel
 from llia_ros.model.weights import load_model, save_model
 from llia_ros.runtime.family import Family
 from llia_ros.training import animator, codec, dataset, distil, judge, teacher
-from llia_ros.training.faces import CHARACTERS, NEUTRAL_MOTION, REST_MOUTH, render
+from llia_ros.training.faces import CHARACTERS, neutral
 from llia_ros.training.pictures import likenesses, pictures
 from llia_ros.training.sheets import Sheet
 
@@ -189,9 +189,7 @@ class Recipe:
         face.animator.load_state_dict(self._average('animator'))
         (folder / 'portraits').mkdir(parents=True, exist_ok=True)
         for name, look in CHARACTERS.items():
-            picture = render(
-                look, NEUTRAL_MOTION, REST_MOUTH, [0] * len(EXPRESSIONS), self.cfg.codec.size
-            )
+            picture = neutral(look, self.cfg.codec.size)
             cv2.imwrite(str(folder / 'portraits' / f'{name}.png'), picture[..., ::-1])
         faces = int(np.clip(LIKENESSES_A_MINUTE * self.minutes, 300, MOST_LIKENESSES))
         Family.fit(likenesses(faces, self.seed + 9)).save(folder)
