@@ -37,8 +37,5 @@ class AudioEncoder(nn.Module):
         return self.to_token(x_NSC) + self.position
 
     def mouth(self, tokens_NSD: torch.Tensor) -> torch.Tensor:
-        """Return the mouth (N, 5) that a speaker of this sound would show.
-
-        Only training uses it: a head that says early whether the tokens carry what lips need.
-        """
+        """Return the mouth (N, 5) that a speaker of this sound would show."""
         return self.to_mouth(tokens_NSD.flatten(1))

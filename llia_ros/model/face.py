@@ -13,10 +13,33 @@ from torch import nn
 
 from llia_ros.model.attention import share
 from llia_ros.model.audio_encoder import AudioEncoder
-from llia_ros.model.config import MOTION, ModelConfig
+from llia_ros.model.config import MOTION, MOUTH, ModelConfig
 from llia_ros.model.expression import ExpressionAnimator
 from llia_ros.model.face_locator import FaceLocator, face_mask
 from llia_ros.model.unet import Conditions, UNet
+
+Condition = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+class MouthControl(nn.Module):
+    """What lips do of the mouth that sound tells: under a label of another state, nothing.
+
+    The last layer starts at zero, as the face locator's does.
+    """
+
+    def __init__(self, states: int, width: int, hidden: int = 128):
+        super().__init__()
+        self.told = nn.Linear(len(MOUTH), hidden)
+        self.state = nn.Embedding(states, hidden)
+        self.mix = nn.Linear(hidden, hidden)
+        self.shift = nn.Linear(hidden, width)
+        nn.init.zeros_(self.shift.weight)
+        nn.init.zeros_(self.shift.bias)
+
+    def forward(self, mouth_N5: torch.Tensor, state_N: torch.Tensor) -> torch.Tensor:
+        """Return a shift (N, E) of the embedding."""
+        h = F.silu(self.told(mouth_N5) + self.state(state_N))
+        return self.shift(F.silu(self.mix(h)))
 
 
 class FaceModel(nn.Module):
@@ -35,7 +58,7 @@ class FaceModel(nn.Module):
         )
         self.motion_token = nn.Linear(128, dim)
         self.motion_shift = nn.Linear(128, 4 * first)
-        self.audio_shift = nn.Linear(self.audio_encoder.tokens * dim, 4 * first)
+        self.mouth_control = MouthControl(cfg.denoiser.states, 4 * first)
         self.animator = ExpressionAnimator(cfg.codec.latent_channels)
 
     def condition(
@@ -43,20 +66,25 @@ class FaceModel(nn.Module):
         mel_NTM: torch.Tensor,
         motion_NM: torch.Tensor,
         led_N1: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ) -> Condition:
         """Return what frames are drawn from, computed once a clip.
 
         `led_N1`: 1 where `motion_NM` leads the frame, 0 where the model moves by itself. Returns
-        context tokens (N, S, D), a shift of the embedding (N, E) and pose features (N, C, h, w).
+        context tokens (N, S, D), a shift of the embedding (N, E), pose features (N, C, h, w) and
+        the mouth (N, 5) that the sound tells.
         """
         motion_NM = motion_NM * led_N1
         controls = self.motion_embedding(torch.cat([motion_NM, led_N1], dim=1))
         tokens_NSD = self.audio_encoder(mel_NTM)
         context = torch.cat([tokens_NSD, self.motion_token(controls)[:, None]], dim=1)
-        shift = self.motion_shift(controls) + self.audio_shift(F.silu(tokens_NSD.flatten(1)))
         side = self.cfg.latent_shape[1] * self.face_locator.scale
         mask = face_mask(motion_NM.float(), side).to(motion_NM.dtype)
-        return context, shift, self.face_locator(mask)
+        return (
+            context,
+            self.motion_shift(controls),
+            self.face_locator(mask),
+            self.audio_encoder.mouth(tokens_NSD),
+        )
 
     def read(self, latents_NCHW: torch.Tensor) -> list[torch.Tensor]:
         """Return what the ReferenceNet writes for clean latents: per attention block (N, L, C)."""
@@ -72,7 +100,7 @@ class FaceModel(nn.Module):
         x_NCHW: torch.Tensor,
         angle_N: torch.Tensor,
         state_N: torch.Tensor,
-        condition: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+        condition: Condition,
         portrait_BCHW: torch.Tensor,
         reads: list[torch.Tensor],
         past_reads: list[torch.Tensor] | None,
@@ -82,7 +110,8 @@ class FaceModel(nn.Module):
         `reads`: of the portraits, (B, L, C) each. `past_reads`: of the past frames, (B, P, L, C);
         None draws each frame by itself, without attention over time.
         """
-        context, shift, pose = condition
+        context, shift, pose, mouth = condition
+        shift = shift + self.mouth_control(mouth, state_N)
         frames = x_NCHW.shape[0] // portrait_BCHW.shape[0]
         embedding = self.denoiser.embed(angle_N * (1000 / (math.pi / 2)), state_N) + shift
         if self.cfg.denoiser.reference_input:

@@ -52,6 +52,7 @@ def graphs(
         context: torch.Tensor,
         shift: torch.Tensor,
         pose: torch.Tensor,
+        mouth: torch.Tensor,
         portrait: torch.Tensor,
         *written: torch.Tensor,
     ) -> torch.Tensor:
@@ -60,13 +61,13 @@ def graphs(
             x,
             angle.expand(count),
             state.expand(count),
-            (context, shift, pose),
+            (context, shift, pose, mouth),
             portrait,
             list(written[:blocks]),
             [read[None] for read in written[blocks:]],
         )
 
-    names = ('context', 'shift', 'pose')
+    names = ('context', 'shift', 'pose', 'mouth')
     return {
         'encoder': (
             Graph(lambda image: codec.encoder(to_unit(image)), codec),
@@ -110,7 +111,7 @@ def graphs(
 
 
 # Inputs whose first dimension is the number of frames of a clip, or of pictures.
-PER_FRAME = {'x', 'mel', 'motion', 'led', 'context', 'shift', 'pose', 'latents'}
+PER_FRAME = {'x', 'mel', 'motion', 'led', 'context', 'shift', 'pose', 'mouth', 'latents'}
 
 
 @torch.no_grad()

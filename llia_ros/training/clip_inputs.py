@@ -14,6 +14,7 @@ from llia_ros.training.dataset import Clips
 
 FREE_SHARE = 0.25  # clips whose motion the model has to find itself
 NO_LABEL_SHARE = 0.1
+TOLD_SHARE = 0.5  # clips whose mouths are told as they are, not as they are heard
 PAST_NOISE = 0.25  # the largest noise angle of past frames
 
 
@@ -55,6 +56,17 @@ class ClipInputs:
         with torch.no_grad():
             past = model.read(clips.past.flatten(0, 1))
         self.past_reads = [read.unflatten(0, (self.B, -1)) for read in past]
+
+    def tell(self, clips: Clips, rng: np.random.Generator) -> None:
+        """Give TOLD_SHARE of the clips the true mouths of frames that speak.
+
+        So the denoiser learns to draw a mouth without waiting for ears that tell it rightly.
+        """
+        told = torch.from_numpy(rng.random((self.B, 1)) < TOLD_SHARE).to(clips.states.device)
+        told = told & (clips.states == STATES.index('speaking'))
+        heard = self.condition[3]
+        mouth = torch.where(told.flatten()[:, None], clips.mouth.flatten(0, 1), heard.float())
+        self.condition = (*self.condition[:3], mouth.to(heard.dtype))
 
     def velocity(self, model: FaceModel, x: torch.Tensor, angle_N: torch.Tensor) -> torch.Tensor:
         """Return the model's v for noised latents (N, C, h, w)."""

@@ -13,7 +13,8 @@ import numpy as np
 
 from llia_ros.runtime.backends import Backend, load_backend
 from llia_ros.training import judge as judging
-from llia_ros.training.examiner import PLAIN, Examiner, Figures, draw_cases
+from llia_ros.training.cases import draw_cases
+from llia_ros.training.examiner import PLAIN, Examiner, Figures
 from llia_ros.training.faces import mouth_box, random_appearance, render
 from llia_ros.training.long_run import long_run
 from llia_ros.training.measures import psnr

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import tan
 from typing import Any
 
@@ -20,15 +19,12 @@ from llia_ros.runtime.avatar import Avatar
 from llia_ros.runtime.backends import Backend
 from llia_ros.runtime.motion import EYE_RANGE, MotionProcess
 from llia_ros.training import judge as judging
+from llia_ros.training.cases import CLIP, Case
 from llia_ros.training.faces import (
     REST_MOUTH,
-    Appearance,
-    eyes_box,
-    mouth_box,
-    neutral,
-    random_appearance,
     render,
 )
+from llia_ros.training.likeness import likeness
 from llia_ros.training.measures import (
     best_lag,
     correlation,
@@ -36,20 +32,18 @@ from llia_ros.training.measures import (
     frames_to_rest,
     mouth_motion,
     phone_errors,
-    seam_ratio,
 )
-from llia_ros.training.speech import UNSEEN_TEXTS, UNSEEN_VOICES, Utterance, random_utterance
 
 SETTLE = 10  # frames after a change of state, before stillness is measured
-CLIP = 8  # length of all clips, so that it is known where they join
 EXPRESSION_FRAMES = 8
 LOOK_FRAMES = 5  # 200 ms
 LOOK_FAR = 0.5
 NEAR = 0.1  # of the eye's range
+MOVES = 0.02  # a mouth that hardly rounds or spreads in an utterance has no r
 PLAIN = np.zeros(len(EXPRESSIONS), np.float32)
 GAZE_X, YAW = (len(MOUTH) + MOTION.index(name) for name in ('gaze_x', 'yaw'))
 # How much heads turn, eyes and lids move: controls whose spread over a clip is told.
-MOVES = {
+SPREADS = {
     name: [len(MOUTH) + MOTION.index(part) for part in parts]
     for name, parts in (
         ('head', ('yaw', 'pitch')),
@@ -61,32 +55,6 @@ MOVES = {
 Figures = dict[str, Any]
 # What is done to an avatar, and the speech (n,) that it then hears.
 Piece = tuple[Callable[[Avatar], None], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One unseen face and what it says."""
-
-    seed: int
-    look: Appearance
-    said: Utterance
-    portrait: np.ndarray
-
-    @property
-    def silence(self) -> np.ndarray:
-        """As long as the utterance."""
-        return np.zeros_like(self.said.samples)
-
-
-def draw_cases(seed: int, count: int, size: int) -> list[Case]:
-    """Return unseen faces with unseen voices and texts."""
-    rng, cases = np.random.default_rng((seed, 2026)), []
-    for index in range(count):
-        look = random_appearance(rng)
-        said = random_utterance(rng, UNSEEN_VOICES, UNSEEN_TEXTS)
-        portrait = neutral(look, size)
-        cases.append(Case(seed + index, look, said, portrait))
-    return cases
 
 
 def label(state: str) -> Callable[[Avatar], None]:
@@ -140,16 +108,16 @@ class Examiner:
     def core(self, cases: Sequence[Case], mood: tuple[str, float] | None = None) -> Figures:
         """Return figures of faces that speak and, in no particular mood, listen and idle.
 
-        `lip`: Pearson r of opening, spreading and rounding against the renderer's truth, best lag
-        in frames, r against another utterance, mean error by class of sound (`ceiling`: r of
-        what the judge sees in the rendered truth). `silence`: mouth
-        motion in silence, as a face idles and listens in a dialogue, over that while speaking
-        (`floor`: what the judge sees of it in rendered faces whose mouths are shut). `label`: the
-        same while a voice is heard that only the label says is not the face's own. `identity`:
-        PSNR against the rendered truth outside mouth and eyes, and of the ground; mean difference
-        of the clips' average pictures there, of 1. `picture`: PSNR of all, and of mouths. `time`:
-        change of the error across clips over that within. `motion`: spread over a clip of what
-        the judge sees.
+        `lip`: Pearson r of opening, spreading and rounding against the renderer's truth, over the
+        utterances that open, spread and round at all; best lag in frames, r against another
+        utterance, mean error by class of sound (`ceiling`: r of what the judge sees in the
+        rendered truth). `silence`: mouth motion in silence, as a face idles and listens in a
+        dialogue, over that while speaking (`floor`: what the judge sees of it in rendered faces
+        whose mouths are shut). `label`: the same while a voice is heard that only the label says
+        is not the face's own. `identity`: PSNR against the rendered truth outside mouth and eyes,
+        and of the ground; mean difference of the clips' average pictures there, of 1. `picture`:
+        PSNR of all, and of mouths. `time`: change of the error across clips over that within.
+        `motion`: spread over a clip of what the judge sees.
         """
         lips, moved, rows = defaultdict(list), defaultdict(list), defaultdict(list)
         by_class: dict[str, list[np.ndarray]] = defaultdict(list)
@@ -161,25 +129,26 @@ class Examiner:
             truth = case.said.mouth()
             pictures = self.drive(case, [(label('speaking'), case.said.samples)], mood)
             controls = self.tell(case, pictures)[0]
-            for name, columns in MOVES.items():
+            for name, columns in SPREADS.items():
                 rows[name].append(float(controls[:, columns].std(axis=0).mean()))
             told = controls[:, : len(MOUTH)]
             n = min(len(told), len(truth))
-            for i, name in enumerate(MOUTH[:3]):
-                lips[name].append(correlation(told[:n, i], truth[:n, i]))
+            moving = [i for i in range(3) if truth[:n, i].std() > MOVES]
+            for i in moving:
+                lips[MOUTH[i]].append(correlation(told[:n, i], truth[:n, i]))
             lips['lag'].append(best_lag(told[:n, 0], truth[:n, 0]))
             if other is not None:
                 k = min(n, len(other))
                 lips['shuffled'].append(correlation(told[:k, 0], other[:k, 0]))
             other = truth
-            for kind, errors in phone_errors(told, case.said).items():
-                by_class[kind] += errors
-            likeness, shown = self._likeness(case, pictures[:n], truth, weights)
-            for key, value in likeness.items():
+            for kind, missed in phone_errors(told, case.said).items():
+                by_class[kind] += missed
+            errors, shown = likeness(case, pictures[:n], truth, weights)
+            for key, value in errors.items():
                 rows[key].append(value)
             seen = self.tell(case, shown)[0]
-            for i, name in enumerate(MOUTH[:3]):
-                lips[f'{name} seen'].append(correlation(seen[:, i], truth[:n, i]))
+            for i in moving:
+                lips[f'{MOUTH[i]} seen'].append(correlation(seen[:, i], truth[:n, i]))
             moved['speaking'].append(mouth_motion(told[SETTLE:]))
             if mood:
                 continue
@@ -193,10 +162,8 @@ class Examiner:
             moved['floor'].append(mouth_motion(floor))
         figures: Figures = {
             'lip': {
-                **{f'{name}_r': float(np.mean(lips[name])) for name in MOUTH[:3]},
-                'ceiling': {
-                    f'{name}_r': float(np.mean(lips[f'{name} seen'])) for name in MOUTH[:3]
-                },
+                **{f'{name}_r': mean(lips[name]) for name in MOUTH[:3]},
+                'ceiling': {f'{name}_r': mean(lips[f'{name} seen']) for name in MOUTH[:3]},
                 'open_r_worst': float(min(lips['open'])),
                 'lag_frames': float(np.median(lips['lag'])),
                 'lag_worst': int(max(lips['lag'], key=abs)),
@@ -216,7 +183,7 @@ class Examiner:
                 'mouth_psnr_db': decibel(float(np.mean(rows['mouth']))),
             },
             'time': {'seam_ratio': float(np.mean(rows['seam']))},
-            'motion': {name: float(np.mean(rows[name])) for name in MOVES},
+            'motion': {name: float(np.mean(rows[name])) for name in SPREADS},
         }
         if not mood:
             share = {
@@ -226,52 +193,6 @@ class Examiner:
             figures['silence']['floor'] = share['floor']
             figures['label'] = {f'{s}_ratio': share[f'label {s}'] for s in STATES[1:]}
         return figures
-
-    def _likeness(
-        self, case: Case, pictures: np.ndarray, mouth: np.ndarray, mood: np.ndarray
-    ) -> tuple[dict[str, float], np.ndarray]:
-        """Return squared errors against the rendered truth, how clips join, and the truth."""
-        motion = MotionProcess(case.seed).clip(['speaking'] * len(pictures))
-        sums, counts = np.zeros(4), np.zeros(4)
-        total = np.zeros((2, self.size, self.size, 3), np.float32)
-        seen = np.zeros((self.size, self.size, 1), np.float32)
-        changes, before = np.zeros(len(pictures)), None
-        shown = np.empty((len(pictures), self.size, self.size, 3), np.uint8)
-        for t, picture in enumerate(pictures):
-            truth = render(case.look, motion[t], mouth[t], mood, self.size)
-            shown[t] = truth
-            error = picture.astype(np.float32) - truth
-            squares = np.square(error).mean(axis=2)
-            keep = np.ones((self.size, self.size), bool)
-            boxes = [box(case.look, motion[t], mood, self.size) for box in (mouth_box, eyes_box)]
-            for x0, y0, x1, y1 in boxes:
-                keep[max(0, y0) : y1, max(0, x0) : x1] = False
-            x0, y0, x1, y1 = boxes[0]
-            parts = (
-                squares,
-                squares[keep],
-                squares[max(0, y0) : y1, max(0, x0) : x1],
-                squares[:16],
-            )
-            sums += [part.sum() for part in parts]
-            counts += [part.size for part in parts]
-            total[0] += picture * keep[..., None]
-            total[1] += truth * keep[..., None]
-            seen += keep[..., None]
-            if before is not None:
-                changes[t] = np.abs(error - before).mean()
-            before = error
-        lasting = np.abs(total[0] - total[1]) / np.maximum(seen, 1)
-        whole, kept, lips, ground = sums / np.maximum(counts, 1)
-        likeness = {
-            'whole': whole,
-            'kept': kept,
-            'mouth': lips,
-            'ground': ground,
-            'lasting': float(lasting.mean() / 255),
-            'seam': seam_ratio(changes, CLIP),
-        }
-        return likeness, shown
 
     def switches(self, cases: Sequence[Case]) -> Figures:
         """Return how long mouths take to rest when speech is cut off by a change of state."""
@@ -343,6 +264,11 @@ class Examiner:
             'ms': float(np.median(late)),
             'open_r': float(np.mean(lips)),
         }
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean, 0 of nothing."""
+    return float(np.mean(values)) if values else 0.0
 
 
 def frames_to_reach(error_T: np.ndarray) -> int:

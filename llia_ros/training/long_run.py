@@ -16,13 +16,13 @@ from rich.progress import track
 from llia_ros.audio.features import log_mel, windows
 from llia_ros.model.config import EXPRESSIONS, STATES
 from llia_ros.runtime.motion import MotionProcess
+from llia_ros.training.cases import CLIP
 from llia_ros.training.faces import neutral, random_appearance, render
 from llia_ros.training.measures import psnr, seam_ratio
 from llia_ros.training.speech import UNSEEN_TEXTS, UNSEEN_VOICES, random_utterance
 
 STRATEGIES = ('fresh noise', 'noised past', 'FreeNoise', 'fixed field', 'anchored')
 SHIPPED = 'fixed field'
-CLIP = 8
 WINDOW = 4  # clips that are looked at
 RUN_UP = 4  # clips between a restart and the window
 PAST_NOISE = 0.15  # angle

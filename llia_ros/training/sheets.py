@@ -75,6 +75,13 @@ class Sheet:
         )
 
     @torch.no_grad()
+    def error(self, model: FaceModel, steps: int = 1) -> float:
+        """Return the share of what differs from the portraits that the model does not find."""
+        drawn = draw_clips(model.eval(), self.clips, self.noise, steps)
+        missed = (drawn - self.clips.x0).square().sum()
+        return float(missed / (self.clips.x0 - self.clips.portrait).square().sum())
+
+    @torch.no_grad()
     def draw(
         self, path: Path, model: FaceModel, steps: tuple[int, ...], still: bool = False
     ) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from llia_ros.model.config import STATES, ModelConfig
+from llia_ros.model.config import ModelConfig
 from llia_ros.model.face import FaceModel
 from llia_ros.model.schedule import PURE_NOISE, add_noise, clean, velocity
 from llia_ros.training.clip_inputs import FREE_SHARE, ClipInputs, disturbed, level
@@ -44,14 +44,6 @@ def random_angles(rng: np.random.Generator, clips: int, frames: int) -> torch.Te
     angle = PURE_NOISE * np.sqrt(rng.random(clips)).clip(0.02)
     angle[rng.random(clips) < PURE_SHARE] = PURE_NOISE
     return torch.from_numpy(angle.astype(np.float32)).repeat_interleave(frames)
-
-
-def mouth_loss(model: FaceModel, clips: Clips, context_NSD: torch.Tensor) -> torch.Tensor:
-    """Return how well the audio tokens tell the mouth, over frames that speak."""
-    told = model.audio_encoder.mouth(context_NSD[:, : model.audio_encoder.tokens]).float()
-    error = (told - clips.mouth.flatten(0, 1)).square().mean(dim=1)
-    speaks = (clips.states.flatten() == STATES.index('speaking')).float()
-    return (error * speaks).sum() / speaks.sum().clamp(min=1)
 
 
 def length(rng: np.random.Generator, fraction: float) -> int:
@@ -108,6 +100,7 @@ def train(
     where, rng = device(), np.random.default_rng(seed)
     sampler = ClipSampler(cfg, scenes, seed)
     model = (start or FaceModel(cfg)).to(where)
+    model.audio_encoder.requires_grad_(False)  # it has heard more than the scenes hold
     optimizer = Muon(split(model), lr=3e-3 if still else 1.5e-3, weight_decay=0.01)
     run = Run('pictures' if still else 'teacher', model, optimizer, minutes, out)
 
@@ -127,24 +120,23 @@ def train(
         with half_precision(where):
             seen = disturbed(clips, rng, STILL_FREE_SHARE if still else FREE_SHARE)
             inputs = ClipInputs(model, seen, still)
+            inputs.tell(clips, rng)
             angle = random_angles(rng, inputs.B, F).to(where)
             cos, sin = level(angle)
             x0 = inputs.diffused(model, clips.x0)
             predicted = inputs.velocity(model, add_noise(x0, noise, cos, sin), angle)
-            heard = mouth_loss(model, clips, inputs.condition[0])
         error = (predicted - velocity(x0, noise, cos, sin)).square()
         weight = clips.weight.flatten(0, 1)
         # v-loss times the sine lies between v-loss and x0-loss: faces first, then noise.
         loss = (error * weight * sin.clamp(min=0.1)).mean()
         optimizer.zero_grad(set_to_none=True)
-        (loss + heard).backward()
+        loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         pure = (angle == PURE_NOISE).float()[:, None, None, None]
         # The share of what differs from the portrait that is not found from pure noise.
         run.note(
             loss=loss.detach(),
-            heard=heard.detach(),
             pure=float((error.detach() * pure).sum() / (x0.square() * pure).sum().clamp(min=1)),
         )
     return run.averaged(FaceModel(cfg))

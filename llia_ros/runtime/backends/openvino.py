@@ -104,7 +104,7 @@ class OpenVINOBackend:
         frames = len(noise)
         led = np.full((frames, 1), motion is not None, np.float32)
         controls = np.zeros((frames, len(MOTION)), np.float32) if motion is None else motion
-        context, shift, pose = self._run(
+        context, shift, pose, mouth = self._run(
             'condition',
             frames,
             {'mel': mel, 'motion': np.ascontiguousarray(controls, np.float32), 'led': led},
@@ -116,6 +116,7 @@ class OpenVINOBackend:
             'context': context,
             'shift': shift,
             'pose': pose,
+            'mouth': mouth,
             'portrait': reference.latent,
             **reference.reads,
             **self._reads(past, 'past'),
