@@ -85,13 +85,14 @@ def render(args: argparse.Namespace) -> int:
 
 
 def portrait(args: argparse.Namespace) -> int:
-    """Draw a random face of the family."""
+    """Draw a random face of a family."""
     import cv2
     import numpy as np
 
-    from llia_ros.training.faces import neutral, random_appearance
+    from llia_ros.training.faces import neutral, random_appearance, random_cartoon
 
-    picture = neutral(random_appearance(np.random.default_rng(args.seed)), args.size)
+    family = random_cartoon if args.cartoon else random_appearance
+    picture = neutral(family(np.random.default_rng(args.seed)), args.size)
     if not cv2.imwrite(str(args.picture), picture[..., ::-1]):
         raise ValueError(f'cannot write {args.picture}: is its folder there?')
     return 0
@@ -200,9 +201,10 @@ def parser() -> argparse.ArgumentParser:
     )
     model_options(sub)
 
-    sub = command('portrait', portrait, 'Draw a random face of the family, to be a portrait.')
+    sub = command('portrait', portrait, 'Draw a random face, to be a portrait.')
     sub.add_argument('picture', type=Path, help='png or jpg to write')
     sub.add_argument('--seed', type=int, default=0, help='another face for another number')
+    sub.add_argument('--cartoon', action='store_true', help='a head with hair, not a robot')
     sub.add_argument('--size', type=int, default=512, help='pixels a side')
 
     sub = command(

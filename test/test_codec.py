@@ -8,7 +8,7 @@ from llia_ros.model.codec import Codec, to_pixels, to_unit
 from llia_ros.model.config import CodecConfig, tiny
 from llia_ros.training.codec import principal, psnr, start_linear
 from llia_ros.training.faces import render
-from llia_ros.training.pictures import random_appearance, random_expression, random_motion
+from llia_ros.training.pictures import random_expression, random_look, random_motion
 
 SMALL = CodecConfig(
     size=128,
@@ -28,7 +28,7 @@ def faces(count, size, seed=0):
             np.stack(
                 [
                     render(
-                        random_appearance(rng),
+                        random_look(rng),
                         random_motion(rng),
                         np.zeros(5),
                         random_expression(rng),

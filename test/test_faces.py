@@ -17,6 +17,7 @@ from llia_ros.training.faces import (
     eyes_box,
     mouth_box,
     random_appearance,
+    random_cartoon,
     render,
     sheet,
 )
@@ -48,7 +49,7 @@ def outside(difference, box):
 
 def looks(count, seed=3):
     rng = np.random.default_rng(seed)
-    return [random_appearance(rng) for _ in range(count)]
+    return [(random_appearance, random_cartoon)[i % 2](rng) for i in range(count)]
 
 
 def test_render_gives_the_same_rgb_picture_each_time():
@@ -149,7 +150,7 @@ def test_each_mouth_control_is_seen_while_the_mouth_is_open(name):
 def test_gaze_and_lids_change_only_the_eyes():
     pose = {'yaw': -0.7, 'pitch': 0.4, 'roll': -0.1, 'x': -0.02, 'y': 0.03}
     for mood in EVERY:
-        for look in (ROBOT, *looks(1)):
+        for look in (ROBOT, *looks(2)):
             open_eyes = render(look, moved(**pose), TALKING, mood)
             box = eyes_box(look, moved(**pose), mood)
             for change_of in (
@@ -255,7 +256,7 @@ def test_sheet_writes_the_family(tmp_path):
     path = tmp_path / 'family.png'
     sheet(path, size=48)
     picture = cv2.imread(str(path))
-    assert picture.shape == (48 * (len(CHARACTERS) + 3), 48 * len(EXPRESSIONS), 3)
+    assert picture.shape == (48 * (len(CHARACTERS) + 4), 48 * len(EXPRESSIONS), 3)
     with pytest.raises(OSError, match='missing'):
         sheet(tmp_path / 'missing' / 'family.png', size=48)
 

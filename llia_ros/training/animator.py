@@ -13,7 +13,7 @@ from llia_ros.model.codec import Encoder
 from llia_ros.model.config import EXPRESSIONS, ModelConfig
 from llia_ros.model.expression import ExpressionAnimator
 from llia_ros.training.dataset import encode
-from llia_ros.training.faces import NEUTRAL_MOTION, REST_MOUTH, random_appearance, render
+from llia_ros.training.faces import NEUTRAL_MOTION, REST_MOUTH, random_look, render
 from llia_ros.training.run import Run, device, half_precision
 
 VARIANTS = 4  # pictures a face: neutral first, then random expressions of random strength
@@ -33,7 +33,7 @@ def portraits(
     rng = np.random.default_rng(seed)
     latents, weights = [], np.zeros((count, VARIANTS, len(EXPRESSIONS)), np.float32)
     for i in track(range(count), 'portraits'):
-        look = random_appearance(rng)
+        look = random_look(rng)
         for j in range(1, VARIANTS):
             weights[i, j, rng.integers(1, len(EXPRESSIONS))] = rng.uniform(0.2, 1)
         latents.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,11 +28,16 @@ class Case:
         return np.zeros_like(self.said.samples)
 
 
-def draw_cases(seed: int, count: int, size: int) -> list[Case]:
-    """Return unseen faces with unseen voices and texts."""
+def draw_cases(
+    seed: int,
+    count: int,
+    size: int,
+    family: Callable[[np.random.Generator], Appearance] = random_appearance,
+) -> list[Case]:
+    """Return unseen faces of a family with unseen voices and texts."""
     rng, cases = np.random.default_rng((seed, 2026)), []
     for index in range(count):
-        look = random_appearance(rng)
+        look = family(rng)
         said = random_utterance(rng, UNSEEN_VOICES, UNSEEN_TEXTS)
         portrait = neutral(look, size)
         cases.append(Case(seed + index, look, said, portrait))

@@ -15,7 +15,7 @@ from llia_ros.runtime.backends import Backend, load_backend
 from llia_ros.training import judge as judging
 from llia_ros.training.cases import draw_cases
 from llia_ros.training.examiner import PLAIN, Examiner, Figures
-from llia_ros.training.faces import mouth_box, random_appearance, render
+from llia_ros.training.faces import mouth_box, random_appearance, random_cartoon, render
 from llia_ros.training.long_run import long_run
 from llia_ros.training.measures import psnr
 from llia_ros.training.pictures import random_motion, random_mouth
@@ -52,8 +52,9 @@ def evaluate(
 
     Keys: `judge` (R^2 of the judge itself), those of `Examiner.core`, `time.drift_db_10min` (see
     `long_run`), `state` (until lips rest after a cut), `expression`, `look_at` (error in units of
-    the eye's range), `codec`. Without `quick` also `happy`, `sad`, `by_steps`, `free` (not led)
-    and `f32`, the torch model in single precision beside the graphs that ship (`int8`).
+    the eye's range), `codec`. Without `quick` also `happy`, `sad`, `by_steps`, `cartoon` (the
+    other family), `free` (not led) and `f32`, the torch model in single precision beside the
+    graphs that ship (`int8`).
     ValueError for an unknown model or a missing judge.
     """
     if faces < 2:
@@ -87,6 +88,8 @@ def evaluate(
     figures['by_steps'] = {
         str(count): Examiner(drawer, teller, count).core(few) for count in STEPS
     }
+    cartoons = draw_cases(seed, len(few), size, random_cartoon)
+    figures['cartoon'] = examiner.core(cartoons)
     figures['free'] = Examiner(drawer, teller, steps, led=False).core(few)
     figures['int8'] = examiner.core(few)
     figures['f32'] = Examiner(load_backend(model, 'torch'), teller, steps).core(few)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from llia_ros.training.cartoon import Cartoon
 from llia_ros.training.drawing import Colour
 
 
@@ -46,9 +47,11 @@ class Appearance:
     cheek: Colour = (255, 140, 140)
     cheek_size: float = 0.075
     cheek_strength: float = 0.5
+    cartoon: Cartoon | None = None  # a head with hair and neck in place of panel and antenna
 
 
-def _hsv(hue: float, saturation: float, value: float) -> Colour:
+def hsv(hue: float, saturation: float, value: float) -> Colour:
+    """Return a colour; hue in turns, saturation and value held to 0 .. 1."""
     red, green, blue = colorsys.hsv_to_rgb(
         hue % 1.0, min(max(saturation, 0.0), 1.0), min(max(value, 0.0), 1.0)
     )
@@ -69,14 +72,14 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
     hue = draw(0, 1)
     style = rng.choice(('light', 'skin', 'bright', 'dark'), p=(0.32, 0.22, 0.26, 0.2))
     if style == 'light':
-        panel = _hsv(hue, draw(0.06, 0.22), draw(0.86, 0.96))
+        panel = hsv(hue, draw(0.06, 0.22), draw(0.86, 0.96))
     elif style == 'skin':
-        panel = _hsv(draw(0.045, 0.095), draw(0.22, 0.55), draw(0.62, 0.97))
+        panel = hsv(draw(0.045, 0.095), draw(0.22, 0.55), draw(0.62, 0.97))
     elif style == 'bright':
-        panel = _hsv(hue, draw(0.35, 0.6), draw(0.78, 0.95))
+        panel = hsv(hue, draw(0.35, 0.6), draw(0.78, 0.95))
     else:
         hue = draw(0.46, 0.86)
-        panel = _hsv(hue, draw(0.3, 0.6), draw(0.19, 0.32))
+        panel = hsv(hue, draw(0.3, 0.6), draw(0.19, 0.32))
     dark = luminance(panel) < 0.42
 
     away = hue + rng.choice((0.0, 0.08, -0.08, 0.42, 0.5, 0.58)) + draw(-0.03, 0.03)
@@ -85,24 +88,24 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
     ground_saturation = draw(0.22, 0.5) if pale else draw(0.4, 0.72)
     if 0.08 < away % 1 < 0.24 and not pale:
         away += 0.3  # a dim yellow looks muddy; green and teal do not
-    ground = _hsv(away, ground_saturation, value)
+    ground = hsv(away, ground_saturation, value)
     if abs(luminance(ground) - luminance(panel)) < 0.14:
         value *= 0.66
-        ground = _hsv(away, ground_saturation, value)
-    ground_low = _hsv(away + draw(-0.07, 0.07), ground_saturation + 0.1, value * draw(0.72, 0.97))
+        ground = hsv(away, ground_saturation, value)
+    ground_low = hsv(away + draw(-0.07, 0.07), ground_saturation + 0.1, value * draw(0.72, 0.97))
 
     ink_hue = draw(0, 1) if rng.random() < 0.3 else draw(0.02, 0.1)
     brow = (
-        _hsv(hue, draw(0.1, 0.4), draw(0.85, 1))
+        hsv(hue, draw(0.1, 0.4), draw(0.85, 1))
         if dark
-        else _hsv(ink_hue, draw(0.3, 0.7), draw(0.12, 0.32))
+        else hsv(ink_hue, draw(0.3, 0.7), draw(0.12, 0.32))
     )
     lip_hue = draw(0.93, 1.03) if rng.random() < 0.85 else draw(0.8, 0.93)
     lip_value = draw(0.88, 1.0) if dark else draw(0.62, 0.9)
-    lip = _hsv(lip_hue, draw(0.4, 0.65) if dark else draw(0.5, 0.75), lip_value)
+    lip = hsv(lip_hue, draw(0.4, 0.65) if dark else draw(0.5, 0.75), lip_value)
     while not dark and luminance(panel) - luminance(lip) < 0.2:
         lip_value *= 0.9
-        lip = _hsv(lip_hue, 0.7, lip_value)
+        lip = hsv(lip_hue, 0.7, lip_value)
     full = rng.random() < 0.2
     eye_width = draw(0.068, 0.108)
     eye_height = eye_width * draw(0.9, 1.22)
@@ -115,14 +118,14 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
         panel_power=draw(2.7, 6.5),
         ears=draw(0.5, 1) if rng.random() < 0.6 else 0.0,
         antenna=draw(0.6, 1) if rng.random() < 0.55 else 0.0,
-        accent=_hsv(away + draw(0.35, 0.65), draw(0.45, 0.72), draw(0.85, 1.0)),
+        accent=hsv(away + draw(0.35, 0.65), draw(0.45, 0.72), draw(0.85, 1.0)),
         eye_width=eye_width,
         eye_height=eye_height,
         eye_gap=max(draw(0.13, 0.175), eye_width + 0.045),
         eye_y=draw(-0.095, -0.055),
         eye_power=draw(2.0, 3.6),
-        sclera=_hsv(hue, draw(0, 0.07), draw(0.97, 1)),
-        iris=_hsv(
+        sclera=hsv(hue, draw(0, 0.07), draw(0.97, 1)),
+        iris=hsv(
             draw(0, 1) if rng.random() < 0.7 else draw(0.05, 0.1),
             draw(0.45, 0.85),
             draw(0.45, 0.85),
@@ -140,13 +143,13 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
         mouth_width=draw(0.09, 0.135),
         mouth_y=draw(0.165, 0.19),
         smile=draw(0.015, 0.032),
-        cheek=_hsv(draw(0.95, 1.04), draw(0.4, 0.6), draw(0.9, 1.0)),
+        cheek=hsv(draw(0.95, 1.04), draw(0.4, 0.6), draw(0.9, 1.0)),
         cheek_size=draw(0.055, 0.085),
         cheek_strength=draw(0.0, 0.7),
     )
 
 
-CHARACTERS: dict[str, Appearance] = {
+ROBOTS: dict[str, Appearance] = {
     'robot': Appearance(),
     'mint': Appearance(
         ground=(255, 214, 150),

@@ -1,7 +1,8 @@
-"""Renders robot faces: the exact truth that a neural model learns from."""
+"""Renders robot faces and cartoon portraits: the exact truth that a neural model learns from."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llia_ros.model.config import EXPRESSIONS, MOTION, MOUTH
+from llia_ros.training.cartoon import paint_head
+from llia_ros.training.cartoon_family import CHARACTERS, random_cartoon, random_look
 from llia_ros.training.drawing import Colour, Painter, Picture, Points, circle, mix, rounded_box
-from llia_ros.training.face_family import CHARACTERS, Appearance, luminance, random_appearance
+from llia_ros.training.face_family import Appearance, luminance, random_appearance
 from llia_ros.training.face_shapes import JAW, Eye, Mood, Pose, eye_of, mood_of, mouth_of
 
 __all__ = [
@@ -23,6 +26,8 @@ __all__ = [
     'mouth_box',
     'neutral',
     'random_appearance',
+    'random_cartoon',
+    'random_look',
     'render',
     'sheet',
 ]
@@ -121,16 +126,15 @@ def sheet(path: str | Path, size: int = 192) -> None:
             ]
         )
     rng = np.random.default_rng(0)
-    for talking in (REST_MOUTH, half, REST_MOUTH):
+    for family, talking in (
+        (random_appearance, REST_MOUTH),
+        (random_appearance, half),
+        (random_cartoon, REST_MOUTH),
+        (random_cartoon, half),
+    ):
         rows.append(
             [
-                render(
-                    random_appearance(rng),
-                    NEUTRAL_MOTION,
-                    talking,
-                    np.zeros(len(EXPRESSIONS)),
-                    size,
-                )
+                render(family(rng), NEUTRAL_MOTION, talking, np.zeros(len(EXPRESSIONS)), size)
                 for _ in EXPRESSIONS
             ]
         )
@@ -192,8 +196,19 @@ def _grounds(look: Appearance, size: int) -> tuple[Picture, Picture]:
 
 
 def _paint_panel(painter: Painter, look: Appearance, pose: Pose, surface: Picture) -> None:
-    pose = Pose(pose.size, pose.x, pose.y, pose.roll, pose.yaw, pose.pitch, _FOLLOW)
     width, height, y = look.panel_width, look.panel_height, 0.022
+    if look.cartoon:
+        brow_y = look.eye_y - look.eye_height - look.brow_gap
+        paint_head(
+            painter,
+            look.cartoon,
+            (width, height, y),
+            (look.ears, brow_y),
+            (look.panel, surface),
+            lambda points, follow: replace(pose, follow=follow).place(points),
+        )
+        return
+    pose = replace(pose, follow=_FOLLOW)
     if width > 0.5 and height > 0.5:
         painter.picture[:] = surface
         return

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from llia_ros.model.config import EXPRESSIONS, MOTION, MOUTH
-from llia_ros.training.faces import neutral, random_appearance, render
+from llia_ros.training.faces import neutral, random_look, render
 from llia_ros.training.pictures import random_expression, random_motion, random_mouth
 from llia_ros.training.run import Run, device, half_precision
 from llia_ros.training.speech import TRAIN_TEXTS, TRAIN_VOICES, random_utterance
@@ -106,7 +106,7 @@ def examples(count: int, seed: int, each: int = 3) -> Examples:
     controls, moods = np.empty((count, len(NAMES)), np.float32), np.empty(count, np.int64)
     for i in track(range(count), 'judge', console=Console(stderr=True)):
         if i % each == 0:
-            look = random_appearance(rng)
+            look = random_look(rng)
             portrait = small(neutral(look, 256)[None])[0]
         mouth, motion = draw_mouth(), random_motion(rng)
         mood = random_expression(rng, neutral=0.3)

@@ -9,7 +9,7 @@ from rich.progress import track
 
 from llia_ros.model.config import EXPRESSIONS
 from llia_ros.runtime.motion import RANGES
-from llia_ros.training.faces import eyes_box, mouth_box, random_appearance, render
+from llia_ros.training.faces import eyes_box, mouth_box, random_look, render
 
 
 def random_expression(rng: np.random.Generator, neutral: float = 0.4) -> np.ndarray:
@@ -41,7 +41,7 @@ def likenesses(count: int, seed: int, size: int = 96) -> np.ndarray:
         motion = random_motion(rng) * 0.5
         motion[7:] = 0
         mouth = random_mouth(rng) * (rng.random() < 0.5)
-        faces[i] = render(random_appearance(rng), motion, mouth, random_expression(rng), size)
+        faces[i] = render(random_look(rng), motion, mouth, random_expression(rng), size)
     return faces
 
 
@@ -61,7 +61,7 @@ def pictures(count: int, size: int, folder: Path, seed: int = 0) -> tuple[np.nda
     faces = np.lib.format.open_memmap(path, 'w+', np.uint8, (count, size, size, 3))
     boxes = np.zeros((count, 2, 4), np.float32)
     for i in track(range(count), 'pictures'):
-        look, motion = random_appearance(rng), random_motion(rng)
+        look, motion = random_look(rng), random_motion(rng)
         expression = random_expression(rng)
         faces[i] = render(look, motion, random_mouth(rng), expression, size)
         boxes[i] = (

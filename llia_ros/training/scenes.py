@@ -16,7 +16,7 @@ from llia_ros.audio.features import log_mel, windows
 from llia_ros.model.config import MOTION, MOUTH, STATES, AudioConfig
 from llia_ros.runtime.motion import BLINKS, RANGES, MotionProcess
 from llia_ros.training.augment import augment, non_speech
-from llia_ros.training.faces import NEUTRAL_MOTION, Appearance, random_appearance
+from llia_ros.training.faces import NEUTRAL_MOTION, Appearance, random_look
 from llia_ros.training.pictures import random_expression, random_motion
 from llia_ros.training.speech import (
     TRAIN_TEXTS,
@@ -154,7 +154,7 @@ def make_scene(rng: np.random.Generator, voices: Voices, frames: int = FRAMES) -
         portrait_motion = random_motion(rng) * 0.4
         portrait_motion[7:] = 0
     return Scene(
-        random_appearance(rng),
+        random_look(rng),
         random_expression(rng),
         portrait_motion,
         sound,
