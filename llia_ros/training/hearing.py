@@ -1,7 +1,8 @@
 """The audio encoder by itself: far more voices than scenes can hold, since nothing is rendered.
 
 Voices read texts of any language by their own rules, at other speeds, pitches and sizes of the
-head, so that sounds come in orders and colours that no scene has.
+head, with formants moved at random (as in vocal tract length perturbation, Jaitly and Hinton,
+2013, but bent), so that sounds come in orders and colours that no scene has.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ VARIANTS = (
 KEPT = 4000  # pieces of sound in memory
 FIRST = 100
 FRAMES_A_STEP = 1024
-FOREIGN_SHARE = 0.6  # utterances by any voice in any language's text
+FOREIGN_SHARE = 0.7  # utterances by any voice in any language's text
+BENT_SHARE = 0.5
 NON_SPEECH_SHARE = 0.06
 
 
@@ -63,7 +65,20 @@ def any_utterance(rng: np.random.Generator) -> Utterance:
     languages = sorted(TRAIN_TEXTS)
     text = random_text(rng, TRAIN_TEXTS[languages[rng.integers(len(languages))]], 2)
     voice = f'{rng.choice(LANGUAGES)}+{rng.choice(VARIANTS)}'.removesuffix('+')
-    return speak(text, voice, int(rng.integers(110, 260)), int(rng.integers(5, 96)))
+    factor = float(rng.uniform(0.8, 1.4)) if rng.random() < 0.6 else 1.0
+    rate = int(np.clip(rng.integers(110, 260) / factor, 80, 450))
+    return resized(speak(text, voice, rate, int(rng.integers(5, 96))), factor)
+
+
+def bent(columns_NM: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return columns whose bands are moved, each part of the spectrum its own way."""
+    bins = columns_NM.shape[1]
+    knots = np.linspace(0, bins - 1, 6)
+    moves = rng.normal(0, 2.0, len(knots)) * (knots > 0)
+    source = np.maximum.accumulate(np.arange(bins) + np.interp(np.arange(bins), knots, moves))
+    source = source.clip(0, bins - 1.001)
+    low, share = source.astype(int), source % 1
+    return columns_NM[:, low] * (1 - share) + columns_NM[:, low + 1] * share
 
 
 def one_sound(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -73,11 +88,11 @@ def one_sound(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         return log_mel(sound), np.zeros((len(sound) * 25 // RATE, len(MOUTH)), np.float32)
     known = rng.random() > FOREIGN_SHARE
     said = random_utterance(rng, TRAIN_VOICES, TRAIN_TEXTS) if known else any_utterance(rng)
-    if rng.random() < 0.6:
-        said = resized(said, float(rng.uniform(0.8, 1.25)))
     said = said.padded(*rng.uniform(0, 0.3, 2))
     sound = augment(said.samples, rng) if rng.random() < 0.75 else said.samples
     columns, mouth = log_mel(sound), said.mouth()
+    if rng.random() < BENT_SHARE:
+        columns = bent(columns, rng)
     frames = len(columns) // COLUMNS_PER_FRAME
     return columns[: frames * COLUMNS_PER_FRAME], mouth[:frames]
 
