@@ -89,10 +89,9 @@ def portrait(args: argparse.Namespace) -> int:
     import cv2
     import numpy as np
 
-    from llia_ros.training.faces import neutral, random_appearance, random_cartoon
+    from llia_ros.training.faces import FAMILIES, neutral
 
-    family = random_cartoon if args.cartoon else random_appearance
-    picture = neutral(family(np.random.default_rng(args.seed)), args.size)
+    picture = neutral(FAMILIES[args.family](np.random.default_rng(args.seed)), args.size)
     if not cv2.imwrite(str(args.picture), picture[..., ::-1]):
         raise ValueError(f'cannot write {args.picture}: is its folder there?')
     return 0
@@ -204,7 +203,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command('portrait', portrait, 'Draw a random face, to be a portrait.')
     sub.add_argument('picture', type=Path, help='png or jpg to write')
     sub.add_argument('--seed', type=int, default=0, help='another face for another number')
-    sub.add_argument('--cartoon', action='store_true', help='a head with hair, not a robot')
+    sub.add_argument('--family', choices=('robot', 'cartoon'), default='robot', help='of faces')
     sub.add_argument('--size', type=int, default=512, help='pixels a side')
 
     sub = command(

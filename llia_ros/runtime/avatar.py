@@ -14,7 +14,7 @@ from llia_ros.audio.features import SILENCE
 from llia_ros.model.config import MOTION, STATES
 from llia_ros.runtime.backends import Backend, load_backend, model_folder
 from llia_ros.runtime.course import Clock, Course
-from llia_ros.runtime.family import Family
+from llia_ros.runtime.family import Families
 from llia_ros.runtime.meter import Meter, Pace
 from llia_ros.runtime.motion import EYE_RANGE
 from llia_ros.runtime.pipeline import Channel, Clip, Decoder, Sampler, stage
@@ -70,7 +70,7 @@ class Avatar:
         self._course = course = Course(timer)
         self._pace = Pace()
         self._portrait = Portrait(fit(portrait, config.codec.size))
-        self._family: Family | None = None
+        self._families: Families | None = None
         self._looks: OrderedDict[tuple[str, float] | None, Look] = OrderedDict()
         self._expression: tuple[str, float] | None = None
         self._state = 'idle'
@@ -124,7 +124,7 @@ class Avatar:
         loaded = load_backend(folder, backend)
         image = load_portrait(portrait, folder, loaded.config.codec.size, force)
         avatar = cls(loaded, image, options, clock=clock, **changes)
-        avatar._family = None if force else Family.load(folder)
+        avatar._families = None if force else Families.load(folder)
         return avatar
 
     # Push
@@ -202,8 +202,8 @@ class Avatar:
         to force it, one far from the faces that the model knows.
         """
         fitted = fit(image, self.config.codec.size)
-        if self._family:
-            self._family.check(fitted)
+        if self._families:
+            self._families.check(fitted)
         portrait = Portrait(fitted)
         with self._course.changed:
             self._portrait = portrait

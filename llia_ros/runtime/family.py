@@ -1,10 +1,11 @@
 """How far a picture is from the faces that a model knows.
 
-Pictures of the family, shrunk to SIDE x SIDE, are described by a mean, their first principal
+Pictures of a family, shrunk to SIDE x SIDE, are described by a mean, their first principal
 components and the variance left over (probabilistic PCA, Tipping and Bishop 1999). The distance is
 the Mahalanobis distance of that description, in units of the 99.9th percentile of the family: 1
-is the rim, and a portrait beyond `LIMIT` is refused. A wall is no face, either: the distance is
-also how many times less detail a picture has than the plainest faces, where that is more.
+is the rim, and a portrait beyond `LIMIT` of every family is refused. A wall is no face, either:
+the distance is also how many times less detail a picture has than the plainest faces, where that
+is more.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-FILE = 'family.npz'
+FILES = 'family-*.npz'
 SIDE = 24
 COMPONENTS = 64
 LIMIT = 1.5
@@ -52,11 +53,8 @@ class Family:
         return cls(found.mean, found.components, found.variance, rest, unit, plain)
 
     @classmethod
-    def load(cls, folder: Path) -> Family | None:
-        """Return the family of a model folder, None where it describes none."""
-        path = folder / FILE
-        if not path.exists():
-            return None
+    def load(cls, path: Path) -> Family:
+        """Return a family from its file."""
         with np.load(path) as stored:
             return cls(
                 stored['mean'],
@@ -67,9 +65,9 @@ class Family:
                 float(stored['plain']),
             )
 
-    def save(self, folder: Path) -> None:
-        """Write into a model folder."""
-        np.savez(folder / FILE, **vars(self))
+    def save(self, folder: Path, name: str) -> None:
+        """Write into a model folder, under the name of the family."""
+        np.savez(folder / FILES.replace('*', name), **vars(self))
 
     def distance(self, picture: np.ndarray) -> float:
         """Return how far a square picture, uint8 (S, S, 3), lies from the family."""
@@ -80,8 +78,25 @@ class Family:
         square = float((along**2 / self.variance).sum()) + left / self.rest
         return max(float(np.sqrt(square)) / self.unit, self.plain / max(_detail(row), 1e-6))
 
+
+@dataclass(frozen=True)
+class Families:
+    """All families of a model."""
+
+    known: tuple[Family, ...]
+
+    @classmethod
+    def load(cls, folder: Path) -> Families | None:
+        """Return the families of a model folder, None where it describes none."""
+        known = tuple(Family.load(path) for path in sorted(folder.glob(FILES)))
+        return cls(known) if known else None
+
+    def distance(self, picture: np.ndarray) -> float:
+        """Return how far a square picture, uint8 (S, S, 3), lies from the nearest family."""
+        return min(family.distance(picture) for family in self.known)
+
     def check(self, picture: np.ndarray, name: str = 'the portrait') -> None:
-        """Raise ValueError for a picture that is no face of the family."""
+        """Raise ValueError for a picture that is no face of any family."""
         distance = self.distance(picture)
         if distance > LIMIT:
             raise ValueError(

@@ -8,7 +8,7 @@ import numpy as np
 
 from llia_ros.model.config import EXPRESSIONS
 from llia_ros.runtime.backends import Backend
-from llia_ros.runtime.family import Family
+from llia_ros.runtime.family import Families
 
 SMALLEST = 64
 
@@ -28,8 +28,8 @@ def load_portrait(
     from the faces that the model knows (see `family`).
     """
     image, name = _read(portrait, folder, size)
-    if not force and (family := Family.load(folder)):
-        family.check(image, name)
+    if not force and (families := Families.load(folder)):
+        families.check(image, name)
     return image
 
 

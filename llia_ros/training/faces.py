@@ -19,6 +19,7 @@ from llia_ros.training.face_shapes import JAW, Eye, Mood, Pose, eye_of, mood_of,
 
 __all__ = [
     'CHARACTERS',
+    'FAMILIES',
     'NEUTRAL_MOTION',
     'REST_MOUTH',
     'Appearance',
@@ -35,6 +36,8 @@ __all__ = [
 NEUTRAL_MOTION = np.zeros(len(MOTION), np.float32)
 REST_MOUTH = np.zeros(len(MOUTH), np.float32)
 NEUTRAL_MOTION.flags.writeable = REST_MOUTH.flags.writeable = False
+
+FAMILIES = {'robot': random_appearance, 'cartoon': random_cartoon}
 
 _WHITE: Colour = (255, 255, 255)
 _INK: Colour = (24, 20, 30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from rich.progress import track
 
 from llia_ros.model.config import EXPRESSIONS
 from llia_ros.runtime.motion import RANGES
-from llia_ros.training.faces import eyes_box, mouth_box, random_look, render
+from llia_ros.training.faces import Appearance, eyes_box, mouth_box, random_look, render
 
 
 def random_expression(rng: np.random.Generator, neutral: float = 0.4) -> np.ndarray:
@@ -34,14 +35,19 @@ def random_motion(rng: np.random.Generator) -> np.ndarray:
     return motion
 
 
-def likenesses(count: int, seed: int, size: int = 96) -> np.ndarray:
+def likenesses(
+    count: int,
+    seed: int,
+    family: Callable[[np.random.Generator], Appearance],
+    size: int = 96,
+) -> np.ndarray:
     """Return what somebody might give as a portrait, (N, size, size, 3): eyes open, any mood."""
     rng, faces = np.random.default_rng(seed), np.empty((count, size, size, 3), np.uint8)
     for i in range(count):
         motion = random_motion(rng) * 0.5
         motion[7:] = 0
         mouth = random_mouth(rng) * (rng.random() < 0.5)
-        faces[i] = render(random_look(rng), motion, mouth, random_expression(rng), size)
+        faces[i] = render(family(rng), motion, mouth, random_expression(rng), size)
     return faces
 
 

@@ -19,7 +19,7 @@ from llia_ros.model.face import FaceModel
 from llia_ros.model.weights import load_model, save_model
 from llia_ros.runtime.family import Family
 from llia_ros.training import animator, codec, dataset, distil, hearing, judge, teacher
-from llia_ros.training.faces import CHARACTERS, neutral
+from llia_ros.training.faces import CHARACTERS, FAMILIES, neutral
 from llia_ros.training.pictures import likenesses, pictures
 from llia_ros.training.sheets import Sheet
 
@@ -221,7 +221,8 @@ class Recipe:
             picture = neutral(look, self.cfg.codec.size)
             cv2.imwrite(str(folder / 'portraits' / f'{name}.png'), picture[..., ::-1])
         faces = int(np.clip(LIKENESSES_A_MINUTE * self.minutes, 300, MOST_LIKENESSES))
-        Family.fit(likenesses(faces, self.seed + 9)).save(folder)
+        for name, family in FAMILIES.items():
+            Family.fit(likenesses(faces, self.seed + 9, family)).save(folder, name)
         notes = {'minutes': self.minutes, 'seed': self.seed, 'stage': stage}
         save_model(folder, face, self.codec(), notes)
         export_openvino(folder)
