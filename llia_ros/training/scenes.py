@@ -3,7 +3,8 @@
 States change in the middle of half of the scenes, as they do in a dialogue: speech begins, ends
 or is cut off in the middle of a word. While a face listens or idles, the sound it hears may well
 be somebody's voice: the label, not the sound, decides whether lips move. In some scenes a face is
-restless: blinks and far glances, rare in life, are what a model learns last.
+told where to look, as robots are; in others it is restless: blinks and far glances, rare in life,
+are what a model learns last.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ GAZE = MOTION.index('gaze_x')
 LEAD = 4  # frames of sound before the scene, so that it may start in the middle of a word
 AFTER = 3  # frames of sound after it, for the last frame's look-ahead
 RESTLESS_SHARE = 0.35
+TOLD_SHARE = 0.3
 # Shares of segments in which a voice is heard; the rest is silence or noise.
 HEARD = {'speaking': 1.0, 'listening': 0.6, 'idle': 0.5}
 # After a change of state the mouth goes from where it was to where it should be.
@@ -91,6 +93,21 @@ def _cuts(rng: np.random.Generator, frames: int) -> list[int]:
     return [0, *sorted(rng.choice(np.arange(6, frames - 6), count, replace=False)), frames]
 
 
+def told(process: MotionProcess, states: list[str], rng: np.random.Generator) -> np.ndarray:
+    """Return the motion (T, 9) of a face that, in TOLD_SHARE of calls, is told where to look.
+
+    It is told anywhere in the scene, and in every second of these a second time.
+    """
+    if rng.random() >= TOLD_SHARE:
+        return process.clip(states)
+    cuts = sorted(rng.integers(len(states), size=int(rng.integers(1, 3))))
+    pieces, target = [], None
+    for first, last in zip([0, *cuts], [*cuts, len(states)]):
+        pieces.append(process.clip(states[first:last], target))
+        target = (float(rng.uniform(-0.8, 0.8)), float(rng.uniform(-0.5, 0.5)))
+    return np.concatenate(pieces)
+
+
 def restless(motion_T9: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return a motion with glances over the eyes' whole range, and blinks one after another."""
     motion = motion_T9.copy()
@@ -146,7 +163,7 @@ def make_scene(rng: np.random.Generator, voices: Voices, frames: int = FRAMES) -
     process = MotionProcess(int(rng.integers(1 << 31)))
     for _ in range(int(rng.integers(50))):
         process.step(STATES[states[0]])
-    motion = process.clip([STATES[s] for s in states])
+    motion = told(process, [STATES[s] for s in states], rng)
     if rng.random() < RESTLESS_SHARE:
         motion = restless(motion, rng)
     portrait_motion: np.ndarray = NEUTRAL_MOTION
