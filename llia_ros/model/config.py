@@ -104,6 +104,11 @@ class ModelConfig:
     residual_scale: float | None = None  # diffuse (frame - portrait) * scale instead of the frame
 
     @property
+    def size(self) -> int:
+        """Side of the picture in pixels."""
+        return self.codec.size
+
+    @property
     def samples_per_frame(self) -> int:
         """Audio samples that one frame carries."""
         return self.audio.rate // self.fps

@@ -38,7 +38,7 @@ class Clip:
     look: Look
     fresh: bool  # a new portrait: nothing came before
     steps: int
-    mel: np.ndarray  # (F, columns, bins)
+    heard: np.ndarray  # (F, ...), as the model's ears have it
     motion: np.ndarray | None  # (F, 9)
     sound: np.ndarray  # int16 (keep, samples a frame)
     arrived: list[float | None]  # when the sound of each frame was there
@@ -136,7 +136,7 @@ class Sampler:
         start = self._course.clock.now()
         latents = self._backend.denoise(
             self._noise[: clip.length],
-            clip.mel,
+            clip.heard,
             clip.motion,
             STATES.index(clip.state),
             clip.look.reference(self._backend),

@@ -38,7 +38,7 @@ class Backend(Protocol):
     def denoise(
         self,
         noise: np.ndarray,
-        mel: np.ndarray,
+        heard: np.ndarray,
         motion: np.ndarray | None,
         state: int,
         reference: Any,
@@ -47,7 +47,7 @@ class Backend(Protocol):
     ) -> np.ndarray:
         """Return a clip's clean latents, (F, 32, 16, 16), by `steps` steps of sampling.
 
-        noise (F, 32, 16, 16); mel (F, columns, bins); motion (F, 9), None leaves it free; state:
+        noise (F, 32, 16, 16); heard (F, ...), see `ears`; motion (F, 9), None leaves it free; state:
         index of STATES; past: the two clean latents before the clip, (2, 32, 16, 16), None
         repeats the reference.
         """

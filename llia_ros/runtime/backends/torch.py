@@ -63,7 +63,7 @@ class TorchBackend:
     def denoise(
         self,
         noise: np.ndarray,
-        mel: np.ndarray,
+        heard: np.ndarray,
         motion: np.ndarray | None,
         state: int,
         reference: Reference,
@@ -74,7 +74,7 @@ class TorchBackend:
         face, frames = self.face, len(noise)
         led = torch.full((frames, 1), float(motion is not None), device=self.device)
         controls = np.zeros((frames, 9), np.float32) if motion is None else motion
-        condition = face.condition(self._tensor(mel), self._tensor(controls), led)
+        condition = face.condition(self._tensor(heard), self._tensor(controls), led)
         before = (
             reference.latent.expand(self.config.past_frames, -1, -1, -1)
             if past is None
