@@ -7,7 +7,7 @@ import torch
 
 from llia_ros.model.autoencoder import Autoencoder
 from llia_ros.model.codec import to_pixels, to_unit
-from llia_ros.model.full_config import AutoencoderConfig
+from llia_ros.model.pretrained import AutoencoderConfig
 
 CONFIGS = {
     'kl': AutoencoderConfig('kl', size=64, channels=(8, 8, 16, 16), layers=1),

@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llia_ros.model.full_config import small, wav2vec2_base, whisper_tiny
+from llia_ros.model.pretrained import small, wav2vec2_base, whisper_tiny
 from llia_ros.model.speech_encoder import heard, speech_encoder
 from llia_ros.runtime.track import Track
 
-PRESETS = {'whisper': small(whisper_tiny()), 'wav2vec2': small(wav2vec2_base())}
+PRESETS = {'whisper': small(whisper_tiny()), 'wav2vec': small(wav2vec2_base())}
 FRAMES = 9
 
 
@@ -109,7 +109,7 @@ def test_whisper_s_log_mel_and_states_are_those_of_transformers():
     mel = ears.log_mel(torch.from_numpy(sound)[None])
     torch.testing.assert_close(mel, wanted[:, :, : mel.shape[2]], atol=1e-4, rtol=1e-4)
     with torch.no_grad():
-        states = ears(torch.from_numpy(sound)[None])
+        states = ears(torch.from_numpy(sound)[None]).unflatten(1, (10, 3))
         x = torch.nn.functional.gelu(ears.encoder.conv1(mel))
         x = torch.nn.functional.gelu(ears.encoder.conv2(x)).transpose(1, 2)
         x = x + ears.encoder.embed_positions.weight
@@ -123,8 +123,8 @@ def test_whisper_s_log_mel_and_states_are_those_of_transformers():
 
 
 def test_wav2vec2_s_states_are_those_of_transformers_where_the_window_is_full_of_sound():
-    audio = PRESETS['wav2vec2']
-    ears = encoder('wav2vec2')
+    audio = PRESETS['wav2vec']
+    ears = encoder('wav2vec')
     sound = torch.from_numpy(speech(2, 9600).astype(np.float32) / 32768)[None]
     normal = (sound - sound.mean()) / (sound.var(unbiased=False) + 1e-7).sqrt()
     model = ears.wav2vec
@@ -140,7 +140,7 @@ def test_wav2vec2_s_states_are_those_of_transformers_where_the_window_is_full_of
 
 
 def test_silence_before_an_utterance_does_not_change_how_loud_it_is_heard():
-    ears = encoder('wav2vec2')
+    ears = encoder('wav2vec')
     sound = unit(speech(4, 9600))[None]
     late = sound.clone()
     late[:, :4800] = 0
@@ -155,7 +155,7 @@ def test_silence_before_an_utterance_does_not_change_how_loud_it_is_heard():
 
 def test_windows_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match='whole units of 640'):
-        speech_encoder(replace(PRESETS['wav2vec2'], samples_before=6500))
+        speech_encoder(replace(PRESETS['wav2vec'], samples_before=6500))
     with pytest.raises(ValueError, match='too few'):
         speech_encoder(replace(PRESETS['whisper'], samples_after=640))
     with pytest.raises(ValueError, match='more than whisper has positions'):

@@ -1,4 +1,4 @@
-"""Picture to latent and back at full scale: diffusers' autoencoders behind the codec's interface."""
+"""Picture to latent and back at full scale: autoencoders of diffusers, used as tiny's codec is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from llia_ros.model.full_config import AutoencoderConfig
+from llia_ros.model.pretrained import AutoencoderConfig
 
 
 class Autoencoder(nn.Module):

@@ -5,7 +5,7 @@ from window to window, so any chunking of a stream gives the same features as al
 What the networks were trained to see normalised over a whole utterance is normalised over what
 the window holds of it: the silence before its first sample does not count.
 
-N windows of T samples at 16 kHz, float in -1 .. 1; S states of D numbers a unit (see SpeechConfig).
+N windows of T samples at 16 kHz, float in -1 .. 1; S states of D figures a unit (SpeechConfig).
 The networks are those of transformers, under its parameter names.
 """
 
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from llia_ros.model.full_config import SpeechConfig
+from llia_ros.model.pretrained import SpeechConfig
 
 HOP, FFT, BINS = 160, 400, 80
 # Statistics of less sound than this, in samples, say nothing.
@@ -91,16 +91,16 @@ class WhisperEars(nn.Module):
         return (torch.maximum(mel, mel.amax(dim=(1, 2), keepdim=True) - 8) + 4) / 4
 
     def forward(self, sound_NT: torch.Tensor) -> torch.Tensor:
-        """Return the states (N, units, S, D) around each window's frame."""
+        """Return the states around each window's frame, (N, *cfg.shape)."""
         mel = self.log_mel(sound_NT)
         mel = F.pad(mel, (0, 2 * self.cfg.positions - mel.shape[2]))
         dtype = self.encoder.conv1.weight.dtype
         found = self.encoder(mel.to(dtype), output_hidden_states=True)
-        return _own(torch.stack(found.hidden_states, dim=2), self.cfg)
+        return _own(torch.stack(found.hidden_states, dim=2), self.cfg).flatten(1, 2)
 
 
 class Wav2VecEars(nn.Module):
-    """wav2vec2 as Hallo uses it: features interpolated to frames, then the transformer's layers."""
+    """wav2vec2 as Hallo uses it: features interpolated to frames, then the layers of attention."""
 
     def __init__(self, cfg: SpeechConfig):
         super().__init__()
@@ -137,7 +137,7 @@ class Wav2VecEars(nn.Module):
         return x
 
     def forward(self, sound_NT: torch.Tensor) -> torch.Tensor:
-        """Return the states (N, units, S, D) around each window's frame."""
+        """Return the states around each window's frame, (N, *cfg.shape)."""
         x = F.interpolate(self._features(sound_NT), self.frames, mode='linear', align_corners=True)
         h_NTD = self.wav2vec.feature_projection(x.transpose(1, 2))[0]
         encoder = self.wav2vec.encoder
@@ -159,7 +159,7 @@ def _statistics(x_NCT: torch.Tensor, counts_NT: torch.Tensor) -> tuple[torch.Ten
 
 def speech_encoder(cfg: SpeechConfig) -> WhisperEars | Wav2VecEars:
     """Return an encoder with random weights; ValueError for one that does not exist."""
-    kinds = {'whisper': WhisperEars, 'wav2vec2': Wav2VecEars}
+    kinds = {'whisper': WhisperEars, 'wav2vec': Wav2VecEars}
     if cfg.encoder not in kinds:
         raise ValueError(f'unknown speech encoder {cfg.encoder!r}: one of {", ".join(kinds)}')
     return kinds[cfg.encoder](cfg)

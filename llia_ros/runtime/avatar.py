@@ -85,7 +85,7 @@ class Avatar:
         self._timetable = Timetable(
             course,
             self.meter,
-            config.fps,
+            config.audio.rate / config.samples_per_frame,
             config.samples_per_frame,
             options.paced,
             clock,

@@ -7,7 +7,7 @@ import numpy as np
 
 from llia_ros.audio.features import COLUMNS_PER_FRAME, HOP, SILENCE, WINDOW, LogMel, windows
 from llia_ros.model.config import AudioConfig
-from llia_ros.model.full_config import SpeechConfig
+from llia_ros.model.pretrained import SpeechConfig
 from llia_ros.runtime.engine_config import EngineConfig
 
 # Columns whose samples must be heard again before a column comes out right after a jump back.

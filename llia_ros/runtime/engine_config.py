@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from llia_ros.model.config import AudioConfig
-from llia_ros.model.full_config import SpeechConfig
+from llia_ros.model.pretrained import SpeechConfig
 
 
 class EngineConfig(Protocol):

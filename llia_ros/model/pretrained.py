@@ -1,14 +1,11 @@
-"""Sizes of a full-scale model: what SD 1.5's descendants hear with, see with and are asked for.
+"""Sizes of the pretrained networks around a full-scale model: its ears, its picture codec.
 
-Free of torch, as `config` is.
+Free of torch, as config.py is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Literal
-
-from llia_ros.model.config import UNetConfig
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class SpeechConfig:
     `positions`: whisper's table; what a window lacks of it is padding, as in training.
     """
 
-    encoder: Literal['whisper', 'wav2vec2'] = 'whisper'
+    encoder: str = 'whisper'
     rate: int = 16000
     samples_before: int = 48000
     samples_after: int = 3200
@@ -42,6 +39,13 @@ class SpeechConfig:
         return self.units_before + self.units_after
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of what one frame hears: whisper's states are tokens each, wav2vec2's are not."""
+        if self.encoder == 'whisper':
+            return self.units * self.states, self.width
+        return self.units, self.states, self.width
+
+    @property
     def states(self) -> int:
         """Vectors a unit: whisper's embedding counts, wav2vec2's does not."""
         return self.layers + (self.encoder == 'whisper')
@@ -55,7 +59,7 @@ class AutoencoderConfig:
     resolution are those of kl, whose latents are multiplied by `scale`.
     """
 
-    kind: Literal['kl', 'tiny'] = 'kl'
+    kind: str = 'kl'
     size: int = 512
     latent_channels: int = 4
     channels: tuple[int, ...] = (128, 256, 512, 512)
@@ -68,51 +72,6 @@ class AutoencoderConfig:
         return 2 ** (len(self.channels) - 1)
 
 
-@dataclass(frozen=True)
-class FullConfig:
-    """A full-scale model.
-
-    `past`: how it goes on from the frames before a clip. `reads`: the ReferenceNet reads them for
-    the motion modules (Hallo, trained so). `frames`: they are the first frames of the clip that
-    is denoised, known already, noised as far as the others; any model with motion modules takes
-    it so (EchoMimic). `face`: left, top, right and bottom of the face in the picture, fractions:
-    portraits are cut so, and the face locator is told so.
-    """
-
-    name: str
-    denoiser: UNetConfig
-    reference: UNetConfig
-    audio: SpeechConfig = field(default_factory=SpeechConfig)
-    codec: AutoencoderConfig = field(default_factory=AutoencoderConfig)
-    fps: int = 24
-    past: Literal['reads', 'frames'] = 'frames'
-    past_frames: int = 2
-    clip_lengths: tuple[int, ...] = (4, 8, 12)
-    steps: int = 6
-    face: tuple[float, float, float, float] = (0.25, 0.25, 0.75, 0.75)
-
-    @property
-    def size(self) -> int:
-        """Side of the picture in pixels."""
-        return self.codec.size
-
-    @property
-    def samples_per_frame(self) -> int:
-        """Audio samples that one frame carries, whole; the sound's clock sets the pace."""
-        return round(self.audio.rate / self.fps)
-
-    @property
-    def lookahead(self) -> int:
-        """Audio samples that a frame needs beyond its own."""
-        return self.audio.samples_after - self.samples_per_frame
-
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of one frame's latent."""
-        side = self.codec.size // self.codec.factor
-        return self.codec.latent_channels, side, side
-
-
 def whisper_tiny() -> SpeechConfig:
     """EchoMimic's ears: 10 steps of 20 ms, 5 states each, around the frame's first sample."""
     return SpeechConfig()
@@ -121,7 +80,7 @@ def whisper_tiny() -> SpeechConfig:
 def wav2vec2_base() -> SpeechConfig:
     """Hallo's ears: 12 states of the frame, the two before it and the two after it."""
     return SpeechConfig(
-        'wav2vec2',
+        'wav2vec',
         stride=640,
         units_before=2,
         units_after=3,
