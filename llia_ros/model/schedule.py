@@ -44,9 +44,7 @@ def angles(steps: int) -> list[float]:
     return [PURE_NOISE * (steps - i) / steps for i in range(steps)]
 
 
-def sample(
-    predict: Callable[[Any, float], Any], noise: Any, steps: int | Sequence[float]
-) -> Any:
+def sample(predict: Callable[[Any, float], Any], noise: Any, steps: int | Sequence[float]) -> Any:
     """Return a clean latent from `noise` by deterministic rotation.
 
     `predict(x, angle)` gives v. `steps`: how many, evenly spaced, or their angles, falling. The
