@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from llia_ros.model.sd15 import FullScaleConfig, echomimic, hallo, narrow
+from llia_ros.model.sd15 import FullScaleConfig, echomimic, hallo, narrow, sd15
 
 GOLDEN = Path(__file__).parent / 'golden'
 CHANNELS = (32, 64, 96, 96)
@@ -22,7 +22,7 @@ KEPT = 256  # figures kept of each large output
 
 def config(layout: str) -> FullScaleConfig:
     """The layout that the golden figures were made with."""
-    public = {'hallo': hallo, 'echomimic': echomimic}[layout]()
+    public = {'hallo': hallo, 'echomimic': echomimic, 'sd15': sd15}[layout]()
     return replace(narrow(public, CHANNELS, SIZE), audio_hidden=16)
 
 

@@ -25,7 +25,7 @@ class FullScaleConfig:
     the cross-attention reads `face_tokens` tokens of a face embedding of `face_dim` figures.
     `locator_channels`, `locator_widths`: of the face locator. `clip`: frames trained on.
     `past_frames`: how many the motion modules see before a clip. `steps`, `guidance`: of the
-    schedule in `schedule.trailing_timesteps`.
+    schedule, see `schedule.trailing_steps`.
     """
 
     name: str
