@@ -4,12 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from public_layouts import config, weight
+from public_layouts import small, weight
 from safetensors.torch import save_file
 
 from llia_ros.model.attention import position_table
 from llia_ros.model.full_scale import FullScaleModel
 from llia_ros.model.key_map import LAYOUTS
+from llia_ros.model.sd15 import FullScaleConfig
 
 Tensors = dict[str, torch.Tensor]
 
@@ -21,9 +22,9 @@ def tensor(key: str, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.from_numpy(weight(key, shape))
 
 
-def published(layout: str) -> Tensors:
+def published(layout: str, cfg: FullScaleConfig | None = None) -> Tensors:
     """All of a checkpoint; of Hallo also the motion modules that we leave out."""
-    cfg = config(layout)
+    cfg = cfg or small(layout)
     if layout == 'sd15':
         parts = replace(cfg.denoiser, motion=False, context_dim=768, states=1)
     else:

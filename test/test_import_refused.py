@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 from public_files import lay_out, part, published
-from public_layouts import config
+from public_layouts import small
 from safetensors.torch import save_file
 
 from llia_ros.cli import main
@@ -143,7 +143,7 @@ def test_files_under_each_others_names_are_named(one, other, said, folders, tmp_
     paths = [tmp_path / 'files' / f'{name}.pth' for name in (one, other)]
     for path, name in zip(paths, (other, one)):
         shutil.copy(folders['echomimic'] / f'{name}.pth', path)
-    line = refusal(examine, 'echomimic', tmp_path / 'files', cfg=config('echomimic'))
+    line = refusal(examine, 'echomimic', tmp_path / 'files', cfg=small('echomimic'))
     assert said in line
 
 
@@ -178,7 +178,7 @@ def test_a_key_that_no_rule_allows_is_named(change, said, tensors, tmp_path):
     theirs = dict(tensors['hallo'])
     CHANGES[change](theirs)
     save_file(theirs, tmp_path / 'net.safetensors')
-    line = refusal(examine, 'hallo', tmp_path, cfg=config('hallo'))
+    line = refusal(examine, 'hallo', tmp_path, cfg=small('hallo'))
     assert said in line
 
 
@@ -187,14 +187,14 @@ def test_figures_that_are_no_numbers_are_refused_and_nothing_is_left_behind(tens
     key = 'audioproj.norm.weight'
     theirs[key] = torch.full_like(theirs[key], float('nan'))
     save_file(theirs, tmp_path / 'net.safetensors')
-    found = examine('hallo', tmp_path, cfg=config('hallo'))
+    found = examine('hallo', tmp_path, cfg=small('hallo'))
     line = refusal(write, found, tmp_path / 'model', half=False)
     assert f'{key} holds figures that are no numbers' in line
     assert [path.name for path in tmp_path.iterdir()] == ['net.safetensors']
 
 
 def test_a_folder_that_is_there_is_not_written_over(tmp_path, folders):
-    found = examine('echomimic', folders['echomimic'], cfg=config('echomimic'))
+    found = examine('echomimic', folders['echomimic'], cfg=small('echomimic'))
     (tmp_path / 'model').mkdir()
     assert 'is there already' in refusal(write, found, tmp_path / 'model', half=False)
 

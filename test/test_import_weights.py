@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from public_files import lay_out, part, published, tensor
-from public_layouts import FRAMES, GOLDEN, TIMESTEP, config, inputs
+from public_layouts import FRAMES, GOLDEN, TIMESTEP, config, inputs, small
 
 from llia_ros.cli import main
 from llia_ros.model.full_scale import Condition
@@ -15,8 +15,8 @@ from llia_ros.model.weights import checksum, load_full_scale
 from llia_ros.runtime.import_weights import examine, write
 
 
-def imported(layout, source, out, half=False, accelerated=False):
-    write(examine(layout, source, accelerated, config(layout)), out, half)
+def imported(layout, source, out, half=False, accelerated=False, cfg=None):
+    write(examine(layout, source, accelerated, cfg or small(layout)), out, half)
     return load_full_scale(out)
 
 
@@ -25,9 +25,11 @@ def hallo_files(tmp_path_factory):
     return lay_out('hallo', tmp_path_factory.mktemp('hallo'), published('hallo'))
 
 
-def test_imported_weights_draw_what_the_original_code_drew(hallo_files, tmp_path):
-    model = imported('hallo', hallo_files, tmp_path / 'model')
-    given = {key: torch.from_numpy(value) for key, value in inputs('hallo').items()}
+def test_imported_weights_draw_what_the_original_code_drew(tmp_path):
+    cfg = config('hallo')
+    folder = lay_out('hallo', tmp_path / 'files', published('hallo', cfg))
+    model = imported('hallo', folder, tmp_path / 'model', cfg=cfg)
+    given = {key: torch.from_numpy(value) for key, value in inputs(cfg).items()}
     masks = [[given[f'{region}_{i}'] for i in range(4)] for region in ('full', 'face', 'lip')]
     v = model.velocity(
         given['x'],
@@ -65,7 +67,7 @@ def test_echomimics_files_become_one_model(tmp_path):
     key = 'mid_block.motion_modules.0.temporal_transformer.proj_in.weight'
     denoiser = torch.load(folder / 'denoising_unet.pth')
     # Where both files have a tensor, the original code's last word is the denoiser's.
-    torch.save({**denoiser, key: torch.full((96, 96), 7.0)}, folder / 'denoising_unet.pth')
+    torch.save({**denoiser, key: torch.full((32, 32), 7.0)}, folder / 'denoising_unet.pth')
     model = imported('echomimic', folder, tmp_path / 'model')
     state = model.state_dict()
     assert (state[f'denoiser.{key}'] == 7).all()
@@ -92,7 +94,7 @@ def test_plain_stable_diffusion_draws_each_frame_by_itself_until_it_is_trained(t
     model = imported('sd15', folder, tmp_path / 'model')
     for net in (model.denoiser, model.reference_net):
         assert torch.equal(net.conv_in.weight, theirs['unet.conv_in.weight'])
-    given = {key: torch.from_numpy(value) for key, value in inputs('sd15').items()}
+    given = {key: torch.from_numpy(value) for key, value in inputs(small('sd15')).items()}
     reads, past = model.read(given['portrait']), model.read(given['past'])
     condition = model.condition(given['heard'], given['mask'])
 
