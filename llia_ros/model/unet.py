@@ -244,7 +244,9 @@ class UNet(nn.Module):
     def embed(self, t_N: torch.Tensor, state_N: torch.Tensor | None = None) -> torch.Tensor:
         """Return the embedding (N, E) of noise levels (0 .. 1000) and state labels."""
         half = self.cfg.channels[0] // 2
-        rate = torch.exp(-math.log(10000.0) / half * torch.arange(half, device=t_N.device))
+        # In this order of rounding, which the public weights were trained with.
+        power = -math.log(10000.0) * torch.arange(half, device=t_N.device) / half
+        rate = torch.exp(power)
         angle = t_N.float()[:, None] * rate
         wave = torch.cat([angle.cos(), angle.sin()], dim=-1).to(self.conv_in.weight.dtype)
         first, second = self.time_embedding['linear_1'], self.time_embedding['linear_2']
