@@ -19,7 +19,7 @@ EPILOG = (
     'first_clip_ms: from the last sample that the first clip of an utterance needs to its '
     'pictures. latency_ms: from the last sample that a frame needs to its picture going out; '
     'own_latency_ms: without waiting for the sound of the rest of its clip. A late frame is one '
-    'whose place the picture before took. Live pictures are encoded as jpeg as by the avatar node; '
+    'whose place the picture before took. Live pictures are encoded as jpeg, as the node does; '
     'that is a stage and part of the CPU time. Sizes: a model draws one size only (tiny: 512); '
     'a smaller --size makes finished pictures smaller, at a small cost of its own, and no faster.'
 )

@@ -51,7 +51,12 @@ def measure(setting: Setting, note: Note = lambda done: None) -> dict[str, Any]:
         for name in PHASES:
             phases[name].append(play(subject, name, setting.seconds))
             note(name)
-    return {**subject.described(), **figures(rates, phases), 'load_seconds': subject.load_seconds}
+    return {
+        **subject.described(),
+        **figures(rates, phases),
+        'seconds': setting.seconds,
+        'load_seconds': subject.load_seconds,
+    }
 
 
 def parts(setting: Setting) -> int:

@@ -62,7 +62,7 @@ def soak_report(figures: dict[str, Any]) -> None:
         'memory, MB',
         'page faults a frame',
         'clip, ms',
-        title=f'{figures["soak_minutes"]:g} minutes of stream, {figures["fps"]:.1f} frames a second',
+        title=f'{figures["soak_minutes"]:g} min of stream, {figures["fps"]:.1f} frames a second',
     )
     for window in figures['windows']:
         grid.add_row(
