@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 import time
@@ -16,6 +17,8 @@ from llia_ros.benchmark.document import NAME, Page, replaced
 from llia_ros.benchmark.machine import describe
 from llia_ros.benchmark.sections import SECTIONS
 from llia_ros.benchmark.setting import Setting
+from llia_ros.model.config import ModelConfig, from_dict
+from llia_ros.runtime.backends import model_folder
 
 Figures = dict[str, Any]
 
@@ -27,7 +30,18 @@ class Sweep:
     setting: Setting
     machine: Figures  # see machine.describe
     scratch: Path  # a folder that ends with the sweep
+    target: Path  # the document's
     soak_minutes: float | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The model's."""
+        return model_folder(self.setting.model)
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's."""
+        return from_dict(json.loads((self.folder / 'model.json').read_text())['config'])
 
 
 class Section(Protocol):
@@ -97,7 +111,7 @@ def sweep(
     with tempfile.TemporaryDirectory() as scratch, Progress(console=console) as progress:
         bar = progress.add_task('machine', total=len(names) + 1)
         machine = call(describe)
-        given = Sweep(setting, machine, Path(scratch), soak_minutes)
+        given = Sweep(setting, machine, Path(scratch), folder, soak_minutes)
         for name, module in modules.items():
             progress.update(bar, advance=1, description=name)
             start = time.perf_counter()

@@ -11,7 +11,6 @@ from llia_ros.benchmark.document import Page
 from llia_ros.benchmark.measure import measure as measure_setting
 from llia_ros.benchmark.report import SPOKEN
 from llia_ros.benchmark.setting import Setting
-from llia_ros.runtime.backends import model_folder
 
 TITLE = 'Speed and latency'
 
@@ -26,7 +25,7 @@ def measure(sweep: Any) -> dict[str, Any]:
     setting: Setting = replace(sweep.setting, repeats=min(sweep.setting.repeats, 2))
     figures = call(measured, setting.as_dict())
     longest = max(figures['clips'])
-    figures['cost'] = of_frame(model_folder(setting.model), longest, figures['steps'])
+    figures['cost'] = of_frame(sweep.folder, longest, figures['steps'])
     return figures
 
 
@@ -53,9 +52,11 @@ def write(figures: dict[str, Any], page: Page, machine: dict[str, Any]) -> None:
         ['peak memory, MB', figures['peak_rss_mb'], ''],
     ]
     page.table(['', 'median', 'least - most'], rows)
-    lines = [('first clip: last sample it needs to its pictures', first)]
-    lines += [('live latency: last sample of a frame to its picture out', figures['latency_ms'])]
-    lines += [('of it ours: without the sound of the rest of its clip', own)]
+    lines = [
+        ('first clip: last sample it needs to its pictures', first),
+        ('live latency: last sample of a frame to its picture out', figures['latency_ms']),
+        ('of it ours: without the sound of the rest of its clip', own),
+    ]
     lines += [(f'part: {text}', figures['stages_ms'].get(name)) for name, text in SPOKEN.items()]
     page.table(
         ['ms', 'p50', 'p95', 'max'],
