@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def speaking(avatar: Avatar, seconds: float) -> Iterator[Event]:
     for at in range(0, len(sound), CHUNK):
         chunk = sound[at : at + CHUNK]
         # A piece is there when its last sample is.
-        yield (at + CHUNK) / RATE, lambda chunk=chunk: avatar.push_audio(chunk)
+        yield (at + CHUNK) / RATE, partial(avatar.push_audio, chunk)
 
 
 def turns(avatar: Avatar, seconds: float) -> Iterator[Event]:
@@ -54,10 +55,10 @@ def turns(avatar: Avatar, seconds: float) -> Iterator[Event]:
         spoken = sound[first : first + round(TURN * RATE)]
         for at in range(0, len(spoken), CHUNK):
             chunk = spoken[at : at + CHUNK]
-            yield start + (at + CHUNK) / RATE, lambda chunk=chunk: avatar.push_audio(chunk)
+            yield start + (at + CHUNK) / RATE, partial(avatar.push_audio, chunk)
         state = ('listening', 'idle')[turn % 2]
         yield start + TURN, avatar.end_of_speech
-        yield start + TURN, lambda state=state: avatar.set_state(state)
+        yield start + TURN, partial(avatar.set_state, state)
         start, turn = start + TURN + REST, turn + 1
 
 
@@ -65,7 +66,7 @@ def silent(state: str) -> Callable[[Avatar, float], Iterator[Event]]:
     """Nothing is said at all."""
 
     def events(avatar: Avatar, seconds: float) -> Iterator[Event]:
-        yield 0.0, lambda: avatar.set_state(state)
+        yield 0.0, partial(avatar.set_state, state)
 
     return events
 

@@ -67,18 +67,21 @@ def page_of(name: str, module: Any, sweep: Sweep, folder: Path) -> tuple[Page, s
     """Return a section, measured and written, and why it failed, or None."""
     try:
         figures = module.measure(sweep)
-        page = _begun(name, module.TITLE, sweep, folder)
+        page = _begun(name, module, sweep, folder)
         module.write(figures, page, sweep.machine)
         return page, None
     except Exception as error:  # whatever it is, the other sections must go on
         why = ' '.join(str(error).split()) or type(error).__name__
-        page = _begun(name, module.TITLE, sweep, folder)
+        page = _begun(name, module, sweep, folder)
         page.say(f'**Failed**: {why}')
         return page, why
 
 
-def _begun(name: str, title: str, sweep: Sweep, folder: Path) -> Page:
-    page, machine, setting = Page(name, title, folder), sweep.machine, sweep.setting
+def _begun(name: str, module: Any, sweep: Sweep, folder: Path) -> Page:
+    """Return a page with its title and, unless it is by hand, the command that makes it."""
+    page, machine, setting = Page(name, module.TITLE, folder), sweep.machine, sweep.setting
+    if getattr(module, 'BY_HAND', False):
+        return page
     command = f'llia bench --sweep {folder.name} --only {name}'
     defaults = Setting()
     for field, value in setting.as_dict().items():

@@ -7,6 +7,7 @@ from typing import Any
 from llia_ros.benchmark.document import Page
 
 TITLE = 'Beside the others'
+BY_HAND = True  # no command makes it
 NAME = 'beside_others.md'
 
 

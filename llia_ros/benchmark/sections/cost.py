@@ -67,8 +67,8 @@ def write(figures: dict[str, Any], page: Page, machine: dict[str, Any]) -> None:
     )
     page.say(
         f'Graphs of a clip are counted a frame, in clips of {FRAMES}; `encoder` and `animator` '
-        'run once for a portrait or an expression, and so do the reads of the portrait. `reads` in '
-        'each clip is of the past frames, whose latents are never decoded and encoded again.'
+        'run once for a portrait or an expression, and so do the reads of the portrait. `reads` '
+        'in each clip is of the past frames, whose latents are never decoded and encoded again.'
     )
     cost, clip = figures['cost'], figures['clip']
     page.table(

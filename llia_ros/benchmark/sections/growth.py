@@ -62,6 +62,6 @@ def write(figures: dict[str, Any], page: Page, machine: dict[str, Any]) -> None:
         f'listening and idle in turn, at {figures["fps"]:.1f} a second. From the first third to '
         f'the last, time changed by {figures["change_of_time"]:+.1%} and memory by '
         f'{figures["change_of_memory"]:+.1%}: {verdict}. The live figures are of streams just '
-        'before and just after. Nothing is kept per frame beyond fixed windows, so nothing bounds the '
-        'length of a stream; its speed is bound by arithmetic, as counted above.'
+        'before and just after. Nothing is kept per frame beyond fixed windows, so nothing bounds '
+        'the length of a stream; its speed is bound by arithmetic, as counted above.'
     )

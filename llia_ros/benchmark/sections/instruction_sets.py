@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def timed(
     """Return ms by stage, frames a second, and the kernels that ran, each with its count."""
     from llia_ros.runtime.backends.openvino import OpenVINOBackend
 
-    backend = OpenVINOBackend(folder, precision, **properties)
+    backend = OpenVINOBackend(Path(folder), precision, **properties)
     subject = Subject(Setting(**setting), backend)
     probe = Probe(backend, subject.portrait, subject.setting.steps or subject.config.steps, FRAMES)
     taken = in_turns({'denoise': probe.denoise, 'decode': probe.decode}, TURNS)
@@ -40,12 +41,11 @@ def timed(
 
 
 def kernels(backend: Any) -> dict[str, int]:
-    """Return how many of the decoder's and denoiser's operations run on kernels of which family."""
+    """Return how many operations of denoiser and decoder run on kernels of which family."""
     found: dict[str, int] = {}
     for name in ('velocity', 'decoder'):
-        for node in (
-            backend._request(name, FRAMES).get_compiled_model().get_runtime_model().get_ops()
-        ):
+        compiled = backend._request(name, FRAMES).get_compiled_model()
+        for node in compiled.get_runtime_model().get_ops():
             kind = node.get_rt_info()['primitiveType'].astype(str)
             for family in ('amx', 'avx512', 'avx2'):
                 if family in kind:
@@ -116,7 +116,7 @@ def write(figures: dict[str, Any], page: Page, machine: dict[str, Any]) -> None:
         'binds convolutions and matrix products, which are nearly all of the arithmetic. '
         "OpenVINO's own kernels (normalization, softmax, element by element) do not know of it and "
         'still use what the processor has: the last column counts them. So the row AVX2 is what '
-        'convolutions and products in AVX2 cost on this processor at its clock and with its '
-        'caches; it is no measurement of a processor without AVX-512. The bound is arithmetic: '
+        'convolutions and products in AVX2 cost on this processor at its clock and with '
+        'its caches; it is no measurement of a processor without AVX-512. The bound is arithmetic: '
         'half as wide, registers do half as much a cycle, and bf16 has to be done in f32.'
     )

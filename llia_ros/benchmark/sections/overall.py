@@ -64,8 +64,8 @@ def write(figures: dict[str, Any], page: Page, machine: dict[str, Any]) -> None:
     )
     page.say(
         bound(figures['cost'], 1000 / figures['fps'], machine, figures['precision'])
-        + ' Live latency is bound by waiting for sound: a clip of 4 frames cannot begin before its '
-        'last sample, and pictures that are ready wait for their time so that none is late.'
+        + ' Live latency is bound by waiting for sound: a clip of 4 frames cannot begin before '
+        'its last sample, and pictures that are ready wait for their time so that none is late.'
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,10 @@ KINDS = (
 
 def compared(setting: dict[str, Any], folders: dict[str, str]) -> dict[str, Any]:
     """Return per part and kind the pictures' dB against f32, and how fast the part is then."""
-    whole = OpenVINOBackend(folders['f16'], precision='f32')
+    whole = OpenVINOBackend(Path(folders['f16']), precision='f32')
     subject = Subject(Setting(**setting), whole)
     steps = subject.setting.steps or subject.config.steps
-    kinds = {name: OpenVINOBackend(folders[f], precision=p) for name, f, p in KINDS}
+    kinds = {name: OpenVINOBackend(Path(folders[f]), precision=p) for name, f, p in KINDS}
     mood = np.eye(8, dtype=np.float32)[1]
 
     def drawn(backend: OpenVINOBackend) -> np.ndarray:
