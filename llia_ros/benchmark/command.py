@@ -105,7 +105,8 @@ def _measured(setting: Setting, minutes: float | None) -> dict[str, Any]:
 
     from llia_ros.benchmark.measure import measure, parts
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         if minutes is not None:
             from llia_ros.benchmark.soak import soak
 

@@ -13,6 +13,8 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as op
 
+from llia_ros.benchmark.usage import cores
+
 SIDE = 1024  # of the multiplied matrices
 CHAIN = 2  # products in a row
 LOOKED_FOR = 1.5  # seconds in which the best time is found, on a busy machine, too
@@ -29,7 +31,7 @@ def describe() -> dict[str, Any]:
     """
     return {
         'processor': processor(),
-        'cores': len(os.sched_getaffinity(0)),
+        'cores': cores(),
         'instructions': [flag for flag in TELLING if flag in flags()],
         'openvino': ov.get_version().split('-')[0],
         'peaks': {precision: peak(precision) for precision in ('f32', 'bf16', 'int8')},
@@ -89,10 +91,10 @@ def peak(precision: str) -> float:
 def bandwidth() -> float:
     """Return GB/s of a copy by all cores."""
     source, target = np.ones(COPIED, np.float32), np.zeros(COPIED, np.float32)
-    cores = len(os.sched_getaffinity(0))
-    pieces = list(zip(np.array_split(target, cores), np.array_split(source, cores)))
+    workers = cores()
+    pieces = list(zip(np.array_split(target, workers), np.array_split(source, workers)))
     best = np.inf
-    with ThreadPoolExecutor(cores) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         for _ in range(4):
             start = time.perf_counter()
             list(pool.map(lambda piece: np.copyto(*piece), pieces))

@@ -16,6 +16,7 @@ from llia_ros.benchmark.speech import voice
 from llia_ros.benchmark.subject import Subject
 from llia_ros.benchmark.usage import page_faults, rss_mb
 from llia_ros.runtime.avatar import Avatar
+from llia_ros.runtime.backends import Backend
 
 # One round of the stream: state, whether the robot speaks, seconds.
 ROUND = (('idle', True, 4.0), ('listening', False, 2.0), ('idle', False, 2.0))
@@ -74,19 +75,24 @@ class Feeder:
 
 
 def soak(
-    setting: Setting, minutes: float, note: Callable[[float], None] = lambda share: None
+    setting: Setting,
+    minutes: float,
+    note: Callable[[float], None] = lambda share: None,
+    *,
+    backend: Backend | None = None,
+    probe: float = PROBE,
 ) -> dict[str, Any]:
     """Return how a stream of `minutes` of video fares; `note` is told the share that is done.
 
     `windows`: per piece of the stream its `minute`, `ms_per_frame`, `rss_mb`, `generation_ms`
     (plan to picture, p50 of the clips just drawn), `page_faults_per_frame` and
-    `disk_faults_per_frame`. `start` and `end`: the live latency and first clip before and after.
-    ValueError for a length that is no length.
+    `disk_faults_per_frame`. `start` and `end`: latency and first clip of `probe` seconds of live
+    stream before and after. `backend`: one that is loaded. ValueError for a length that is none.
     """
     if not 0 < minutes <= 24 * 60:
         raise ValueError(f'a soak lasts 0 .. 1440 minutes of stream, not {minutes:g}')
-    subject = Subject(setting)
-    start = _probe(subject)
+    subject = Subject(setting, backend)
+    start = _probe(subject, probe)
     frames = max(WINDOWS, round(minutes * 60 * subject.config.fps))
     edges = np.linspace(0, frames, WINDOWS + 1).astype(int)
     windows: list[dict[str, float]] = []
@@ -122,7 +128,7 @@ def soak(
         'frames': drawn,
         'fps': drawn / seconds,
         'start': start,
-        'end': _probe(subject),
+        'end': _probe(subject, probe),
         **trend(windows),
         'windows': windows,
     }
@@ -147,8 +153,8 @@ def trend(windows: list[dict[str, float]]) -> dict[str, Any]:
     }
 
 
-def _probe(subject: Subject) -> dict[str, Any]:
-    phase = play(subject, 'turns', PROBE)
+def _probe(subject: Subject, seconds: float) -> dict[str, Any]:
+    phase = play(subject, 'turns', seconds)
     return {
         'first_clip_ms': phase.stages.get('first_clip'),
         'latency_ms': phase.stages.get('whole'),

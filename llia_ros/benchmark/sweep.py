@@ -111,7 +111,10 @@ def sweep(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
     failed, console = {}, Console(stderr=True)
-    with tempfile.TemporaryDirectory() as scratch, Progress(console=console) as progress:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        Progress(console=console, disable=not console.is_terminal) as progress,
+    ):
         bar = progress.add_task('machine', total=len(names) + 1)
         machine = call(describe)
         given = Sweep(setting, machine, Path(scratch), folder, soak_minutes)

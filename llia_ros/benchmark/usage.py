@@ -20,6 +20,13 @@ def rss_mb() -> float:
     return int(statm.read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 1e6
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    )
+
+
 def page_faults() -> tuple[int, int]:
     """Return page faults so far, without and with reading from a disk."""
     used = resource.getrusage(resource.RUSAGE_SELF)

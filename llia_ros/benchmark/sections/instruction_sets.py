@@ -114,9 +114,9 @@ def write(figures: dict[str, Any], page: Page, machine: dict[str, Any]) -> None:
         'quantized on the fly (`DYNAMIC_QUANTIZATION_GROUP_SIZE=0`), without which the graphs do '
         'not compile under the limit although they do on a processor that has no more. The limit '
         'binds convolutions and matrix products, which are nearly all of the arithmetic. '
-        "OpenVINO's own kernels (normalization, softmax, element by element) do not know of it and "
-        'still use what the processor has: the last column counts them. So the row AVX2 is what '
-        'convolutions and products in AVX2 cost on this processor at its clock and with '
-        'its caches; it is no measurement of a processor without AVX-512. The bound is arithmetic: '
+        "OpenVINO's own kernels (normalization, softmax, element by element) do not know of it "
+        'and still use what the processor has: the last column counts them. So the row AVX2 is '
+        'what convolutions and products in AVX2 cost on this processor at its clock and with its '
+        'caches; it is no measurement of a processor without AVX-512. The bound is arithmetic: '
         'half as wide, registers do half as much a cycle, and bf16 has to be done in f32.'
     )

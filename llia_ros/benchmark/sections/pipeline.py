@@ -93,8 +93,8 @@ def write(figures: dict[str, Any], page: Page, machine: dict[str, Any]) -> None:
         'Frames a second of the engine, as fast as possible: median (least - most) of repeats in '
         'turns. At once: denoiser and decoder in their own threads, on clips n + 1 and n. One '
         'after the other: the same, but either waits for the other. Either stage alone '
-        'can use all cores, so the gain is what a stage leaves idle between its '
-        'layers; on one core nothing is idle, and what remains is noise and switching.'
+        'can use all cores, so a gain is what a stage leaves idle between its '
+        'layers; on one core there is nothing to gain but by chance.'
     )
     threads = figures['threads']
     page.table(
