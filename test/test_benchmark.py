@@ -99,7 +99,7 @@ def test_a_model_is_not_blown_up_and_its_clips_are_its_own(backend):
 
 def phase(late, p50, jitter, cpu=0.5):
     three = {'p50': p50, 'p95': 2 * p50, 'max': 3 * p50}
-    stages = {name: three for name in ('whole', 'own', 'first_clip', 'onset')}
+    stages = dict.fromkeys(('whole', 'own', 'first_clip', 'onset'), three)
     return Phase(50, 50 - late, late, cpu, np.array(jitter), stages, {})
 
 
