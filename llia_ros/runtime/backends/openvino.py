@@ -27,14 +27,12 @@ class OpenVINOBackend:
     """Draws clips with the graphs of a model folder; see `Backend` for shapes.
 
     `precision`: 'auto' lets OpenVINO choose (bf16 where the processor has it), else 'f32' or
-    'bf16'. `threads`: 0 for as many as there are cores. `properties`: of OpenVINO, as they are.
+    'bf16'. `threads`: 0 for as many as there are cores.
     """
 
     name = 'openvino'
 
-    def __init__(
-        self, folder: Path, precision: str = 'auto', threads: int = 0, **properties: object
-    ):
+    def __init__(self, folder: Path, precision: str = 'auto', threads: int = 0):
         folder = Path(folder)
         self.config = from_dict(json.loads((folder / 'model.json').read_text())['config'])
         self._core = ov.Core()
@@ -43,7 +41,7 @@ class OpenVINOBackend:
             settings['INFERENCE_NUM_THREADS'] = threads
         if precision != 'auto':
             settings['INFERENCE_PRECISION_HINT'] = precision
-        self._settings = {**settings, **properties}
+        self._settings = settings
         self._models = {name: self._core.read_model(folder / f'{name}.xml') for name in GRAPHS}
         self._compiled: dict[tuple[str, int], ov.InferRequest] = {}
         for name in ('reads', 'condition', 'velocity', 'decoder'):
