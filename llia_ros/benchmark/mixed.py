@@ -1,45 +1,28 @@
-"""Backends made of others: parts in other precisions, stages with other threads, one at a time."""
+"""Backends made of others: parts in other precisions or with other threads, or one at a time."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from llia_ros.runtime.backends import Backend
-from llia_ros.runtime.backends.openvino import OpenVINOBackend
 
-PARTS = {
-    'denoiser': ('reads', 'condition', 'velocity'),
-    'decoder': ('decoder',),
-    'encoder': ('encoder',),
-    'animator': ('animator',),
-}
+PARTS = ('denoiser', 'decoder', 'encoder', 'animator')
 
 
-class Mixed(OpenVINOBackend):
-    """A backend whose graphs run on others, loaded already: graph -> backend."""
+class Mixed:
+    """A backend of which some of PARTS run on others."""
 
-    def __init__(self, graphs: Mapping[str, OpenVINOBackend]) -> None:
-        """Load nothing."""
-        self.config = next(iter(graphs.values())).config
-        self._graphs = graphs
-
-    def _run(self, name: str, *arguments: Any) -> list[np.ndarray]:
-        return self._graphs[name]._run(name, *arguments)
-
-
-class Split:
-    """Denoises on one backend and decodes on another."""
-
-    def __init__(self, denoiser: Backend, decoder: Backend) -> None:
-        """Take two backends of one model."""
-        self.name, self.config = denoiser.name, denoiser.config
-        self.encode, self.animate = denoiser.encode, denoiser.animate
+    def __init__(self, backend: Backend, **parts: Backend) -> None:
+        """Take backends of one model: part -> what runs it instead of `backend`."""
+        self.name, self.config = backend.name, backend.config
+        denoiser = parts.get('denoiser', backend)
         self.reference, self.denoise = denoiser.reference, denoiser.denoise
-        self.decode = decoder.decode
+        self.decode = parts.get('decoder', backend).decode
+        self.encode = parts.get('encoder', backend).encode
+        self.animate = parts.get('animator', backend).animate
 
 
 class OneAtATime:

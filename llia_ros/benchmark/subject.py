@@ -60,7 +60,7 @@ class Subject:
         return {
             'model': self.config.name,
             'backend': self.backend.name,
-            'precision': executed(self.backend.name, self.setting.precision),
+            'precision': executed(self.backend),
             'weights': eight_bit(manifest),
             'size': self.setting.size,
             'drawn_size': self.config.codec.size,
@@ -76,17 +76,9 @@ def _load(setting: Setting, options: dict[str, Any]) -> Backend:
     return load_backend(setting.model, backend, **options)
 
 
-def executed(backend: str, precision: str) -> str:
-    """Return the type that a backend computes in: f32 or bf16, or f16 on some processors."""
-    if backend != 'openvino':
-        return 'f32'
-    if precision != 'auto':
-        return precision
-    import openvino as ov
-
-    names = {'float32': 'f32', 'bfloat16': 'bf16', 'float16': 'f16'}
-    kind = ov.Core().get_property('CPU', 'INFERENCE_PRECISION_HINT').get_type_name()
-    return names.get(kind, kind)
+def executed(backend: Backend) -> str:
+    """Return the type that a backend computes in: f32, bf16 or f16."""
+    return getattr(backend, 'precision', 'f32')
 
 
 def eight_bit(manifest: dict[str, Any]) -> str:

@@ -41,7 +41,7 @@ def timed(setting: dict[str, Any]) -> dict[str, Any]:
         'portrait': ms,
         'graphs': graphs(subject.folder, FRAMES, subject.config.past_frames),
         'cost': of_frame(subject.folder, FRAMES, steps, subject.config.past_frames),
-        'precision': executed(backend.name, subject.setting.precision),
+        'precision': executed(backend),
         'steps': steps,
     }
 

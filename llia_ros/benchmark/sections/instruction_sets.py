@@ -14,22 +14,27 @@ from llia_ros.benchmark.measure import throughput
 from llia_ros.benchmark.probe import Probe, in_turns
 from llia_ros.benchmark.setting import Setting
 from llia_ros.benchmark.subject import Subject
+from llia_ros.runtime.backends.openvino import OpenVINOBackend
 
 TITLE = 'With fewer instructions'
 FRAMES = 8
 TURNS = 7
-# Under a limit that its own look at the processor does not know of, OpenVINO chooses kernels for
-# activations quantized on the fly that do not exist there, and then fails.
-PLAIN = {'DYNAMIC_QUANTIZATION_GROUP_SIZE': 0}
 
 
-def timed(
-    setting: dict[str, Any], folder: str, precision: str, properties: dict[str, Any]
-) -> dict[str, Any]:
+class Limited(OpenVINOBackend):
+    """Compiles under a limit of instructions.
+
+    OpenVINO's own look at the processor does not know of the limit: it chooses kernels for
+    activations quantized on the fly that do not exist below it, and then fails.
+    """
+
+    def _settings(self, name: str) -> dict[str, object]:
+        return {**super()._settings(name), 'DYNAMIC_QUANTIZATION_GROUP_SIZE': 0}
+
+
+def timed(setting: dict[str, Any], folder: str, precision: str, limited: bool) -> dict[str, Any]:
     """Return ms by stage, frames a second, and the kernels that ran, each with its count."""
-    from llia_ros.runtime.backends.openvino import OpenVINOBackend
-
-    backend = OpenVINOBackend(Path(folder), precision, **properties)
+    backend = (Limited if limited else OpenVINOBackend)(Path(folder), precision)
     subject = Subject(Setting(**setting), backend)
     probe = Probe(backend, subject.portrait, subject.setting.steps or subject.config.steps, FRAMES)
     taken = in_turns({'denoise': probe.denoise, 'decode': probe.decode}, TURNS)
@@ -78,8 +83,7 @@ def measure(sweep: Any) -> dict[str, Any]:
             if folder not in folders:
                 folders[folder] = call(exported, setting, str(sweep.scratch), folder)
             env = {'ONEDNN_MAX_CPU_ISA': limit} if limit else None
-            properties = PLAIN if limit else {}
-            row.update(call(timed, setting, folders[folder], precision, properties, env=env))
+            row.update(call(timed, setting, folders[folder], precision, bool(limit), env=env))
         except RuntimeError as error:
             row['why'] = str(error)
         found.append(row)

@@ -10,7 +10,7 @@ import numpy as np
 from llia_ros.benchmark.child import call
 from llia_ros.benchmark.document import Page
 from llia_ros.benchmark.measure import throughput
-from llia_ros.benchmark.mixed import OneAtATime, Split
+from llia_ros.benchmark.mixed import Mixed, OneAtATime
 from llia_ros.benchmark.setting import Setting
 from llia_ros.benchmark.subject import Subject
 from llia_ros.runtime.backends import load_backend
@@ -50,8 +50,7 @@ def threaded(setting: dict[str, Any], cores: int) -> list[dict[str, Any]]:
     loaded = {
         count: load_backend(given.model, 'openvino', threads=count, **options) for count in counts
     }
-    # One backend's graphs may decode while they denoise, so a pair of equals shares them.
-    pairs = {f'{a} {b}': Split(loaded[a], loaded[b]) for a in counts for b in counts}
+    pairs = {f'{a} {b}': Mixed(loaded[a], decoder=loaded[b]) for a in counts for b in counts}
     rates = _rates(given, pairs, given.repeats)
     return [
         {'denoiser': int(a), 'decoder': int(b), **rates[f'{a} {b}']}

@@ -14,7 +14,8 @@ from llia_ros.benchmark.mixed import PARTS, Mixed
 from llia_ros.benchmark.probe import Probe, in_turns, psnr
 from llia_ros.benchmark.setting import Setting
 from llia_ros.benchmark.subject import Subject
-from llia_ros.runtime.backends.openvino import GRAPHS, OpenVINOBackend
+from llia_ros.runtime.backends import Backend
+from llia_ros.runtime.backends.openvino import OpenVINOBackend
 
 TITLE = 'Sensitivity of the parts'
 FRAMES = 8
@@ -36,7 +37,7 @@ def compared(setting: dict[str, Any], folders: dict[str, str]) -> dict[str, Any]
     kinds = {name: OpenVINOBackend(Path(folders[f]), precision=p) for name, f, p in KINDS}
     mood = np.eye(8, dtype=np.float32)[1]
 
-    def drawn(backend: OpenVINOBackend) -> np.ndarray:
+    def drawn(backend: Backend) -> np.ndarray:
         """Return pictures of a smiling face, for which every part is used."""
         probe = Probe(backend, subject.portrait, steps, FRAMES)
         smiling = backend.animate(backend.encode(subject.portrait), mood)
@@ -45,11 +46,8 @@ def compared(setting: dict[str, Any], folders: dict[str, str]) -> dict[str, Any]
 
     truth = drawn(whole)
     error = {
-        part: {
-            kind: psnr(drawn(Mixed({g: other if g in graphs else whole for g in GRAPHS})), truth)
-            for kind, other in kinds.items()
-        }
-        for part, graphs in PARTS.items()
+        part: {kind: psnr(drawn(Mixed(whole, **{part: b})), truth) for kind, b in kinds.items()}
+        for part in PARTS
     }
     error['all'] = {kind: psnr(drawn(other), truth) for kind, other in kinds.items()}
     backends = {'f32': whole, **kinds}
