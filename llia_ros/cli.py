@@ -122,6 +122,15 @@ def evaluate(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Train a model, or one stage of it."""
+    from llia_ros.model.sd15 import PRESETS
+
+    if args.model in PRESETS:
+        from llia_ros.training.full_recipe import FullRecipe
+
+        FullRecipe(args.model, args.minutes, args.out, args.seed, args.start, args.data).run(
+            args.stage
+        )
+        return 0
     from llia_ros.training.recipe import Recipe
 
     Recipe(args.model, args.minutes, args.out, args.seed, args.start).run(args.stage)
@@ -236,14 +245,15 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument(
         'stage',
         help='all, codec, hearing, data, pictures, teacher, student, animator, decoder, judge '
-        'or export',
+        'or export; of a full-scale model all, data, distil or export',
     )
     sub.add_argument('--minutes', type=float, default=120, help='for all stages together')
     sub.add_argument('--out', type=Path, default=Path('out/train'), help='where to keep it')
     sub.add_argument(
         '--start', type=Path, help='model folder to go on from; its codec is kept as it is'
     )
-    sub.add_argument('--model', default='tiny', help='preset')
+    sub.add_argument('--model', default='tiny', help='preset: tiny, or sd15 to be distilled')
+    sub.add_argument('--data', type=Path, help='folder of videos of one face each (full scale)')
     sub.add_argument('--seed', type=int, default=0)
 
     sub = command('export', export, 'Export a trained model folder as OpenVINO graphs.')

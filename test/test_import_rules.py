@@ -25,6 +25,7 @@ MAY_USE_TORCH = (
     'training/',
     'runtime/backends/torch.py',
     'runtime/export.py',
+    'benchmark/full_scale.py',
     'runtime/import_weights.py',
     'runtime/tensor_files.py',
     'runtime/quantize.py',
