@@ -62,7 +62,6 @@ def render(args: argparse.Namespace) -> int:
     speech = read(args.speech)
     expression = parse_expression(args.expression)
     tail = np.zeros(int(args.tail * 16000), np.int16)
-    total = -(-(len(speech) + len(tail)) // 640)
     with Avatar.load(
         args.model,
         portrait=args.portrait,
@@ -73,7 +72,10 @@ def render(args: argparse.Namespace) -> int:
         force=args.force,
     ) as avatar:
         avatar.set_expression(*expression)
+        samples = avatar.config.samples_per_frame
+        total = -(-(len(speech) + len(tail)) // samples)
         with Recorder(args.video) as recorder, Progress() as progress:
+            recorder.carry(samples)
             bar = progress.add_task(f'render {args.video}', total=total)
             avatar.push_audio(speech)
             avatar.end_of_speech()
