@@ -71,7 +71,7 @@ def test_a_few_steps_of_distillation_teach_the_denoiser_alone(
         run.save()
 
     monkeypatch.setattr(distil.Run, 'steps', three)
-    small = replace(full_recipe.SETUP, frames=4, lengths=(4,), rate=1e-3)
+    small = replace(full_recipe.SETUP, frames=4, lengths=(4,), rate=0.1)
     monkeypatch.setattr(full_recipe, 'SETUP', small)
     recipe.run('distil')
     assert len(steps) == 3 and all(np.isfinite(list(figures.values())).all() for figures in steps)
@@ -82,7 +82,7 @@ def test_a_few_steps_of_distillation_teach_the_denoiser_alone(
     changed = {
         name
         for name, value in student.state_dict().items()
-        if (value.float() - before[name].float()).abs().max() > 2e-3
+        if not torch.equal(value.float(), before[name].to(value.dtype).float())
     }
     assert changed and all(name.startswith('networks.denoiser.') for name in changed)
     assert any('motion_modules' in name for name in changed)

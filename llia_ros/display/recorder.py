@@ -40,8 +40,8 @@ class Recorder:
     """Writes pictures and their sound to an mp4 (H.264 and AAC) of constant frame rate.
 
     `rate` is the sample rate of the sound handed to `write`; each frame carries `rate // fps`
-    samples, or as `carry` says. A frame that is missing is filled by its predecessor and silence, up to
-    `longest_gap` seconds; after a longer one the recording goes on without it.
+    samples, or as many as `carry` says. A frame that is missing is filled by its predecessor and
+    silence, up to `longest_gap` seconds; after a longer one the recording goes on without it.
     Raises RecordingError when `path` cannot be written. Not thread-safe.
     """
 

@@ -58,6 +58,9 @@ class Setup:
     frugal: bool = False
 
 
+TINY = Setup()
+
+
 class Sampler(Protocol):
     """Where clips come from."""
 
@@ -66,7 +69,7 @@ class Sampler(Protocol):
 
 
 def copied(model: Any, cfg: Any, part: str) -> Any:
-    """Return a copy of a model, of another configuration, that shares what is outside of a part."""
+    """Return a copy of a model, under a configuration, that shares what is outside of a part."""
     memo: dict[int, Any] = {}
     if part:
         own = {id(t) for t in model.get_submodule(part).state_dict(keep_vars=True).values()}
@@ -83,6 +86,11 @@ def save_activations(model: nn.Module) -> None:
     apply_activation_checkpointing(model, check_fn=lambda module: isinstance(module, kinds))
 
 
+def _inputs(clips: Clips, shared: ClipInputs | None, model: Any) -> ClipInputs:
+    """Return what a model's denoiser is told: the same for all models that read alike."""
+    return shared or ClipInputs(model, clips)
+
+
 def train(
     cfg: Any,
     teacher: Any,
@@ -91,7 +99,7 @@ def train(
     out: Path,
     seed: int = 0,
     sheet: Sheet | None = None,
-    setup: Setup = Setup(),  # noqa: B008  frozen
+    setup: Setup = TINY,
 ) -> Any:
     """Distil the teacher into a student of configuration `cfg`; returns averaged weights.
 
@@ -139,7 +147,7 @@ def train(
         seen = disturbed(clips, rng)
         with half_precision(where), torch.no_grad():
             read = ClipInputs(teacher, seen)
-            inputs = (lambda _, same=read: same) if setup.part else partial(ClipInputs, clips=seen)
+            inputs = partial(_inputs, seen, read if setup.part else None)
             x0 = read.diffused(student, clips.x0)
             pure = torch.full_like(angle, PURE_NOISE)
             drawn = clean(noise, inputs(student).velocity(student, noise, pure), *level(pure))

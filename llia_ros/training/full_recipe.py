@@ -21,7 +21,7 @@ from llia_ros.model.weights import is_full_scale
 from llia_ros.training import distil, videos
 
 SETUP = distil.Setup(
-    part='networks.denoiser', frames=12, lengths=(4, 8, 12), rate=1e-5, frugal=True
+    part='networks.denoiser', frames=12, lengths=(4, 8, 12), rate=5e-4, frugal=True
 )
 
 

@@ -35,14 +35,15 @@ QUIET, HANG = 300, 10
 def read_pictures(path: Path, period: float) -> Iterator[np.ndarray]:
     """Yield the picture seen at 0, `period`, 2 * `period`, ... seconds, uint8 (H, W, 3) RGB."""
     with av.open(str(path)) as container:
-        last, due, start = None, 0.0, None
+        last, due, now, start = None, 0.0, 0.0, None
         for frame in container.decode(video=0):
             start = frame.time if start is None else start
-            while last is not None and due < frame.time - start:
+            now = frame.time - start
+            while last is not None and due < now:
                 yield last
                 due += period
             last = frame.to_ndarray(format='rgb24')
-        if last is not None:
+        if last is not None and due <= now:
             yield last
 
 
