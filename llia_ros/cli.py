@@ -222,8 +222,8 @@ def parser() -> argparse.ArgumentParser:
     sub = command('train', train, 'Train a model; stages resume where they stopped.')
     sub.add_argument(
         'stage',
-        help='all, codec, hearing, data, pictures, teacher, student, animator, decoder, judge '
-        'or export',
+        help='all, codec, hearing, visemes, data, pictures, teacher, student, animator, decoder, '
+        'judge or export',
     )
     sub.add_argument('--minutes', type=float, default=120, help='for all stages together')
     sub.add_argument('--out', type=Path, default=Path('out/train'), help='where to keep it')

@@ -17,6 +17,7 @@ from llia_ros.model.config import MOTION, MOUTH, ModelConfig
 from llia_ros.model.expression import ExpressionAnimator
 from llia_ros.model.face_locator import FaceLocator, face_mask
 from llia_ros.model.unet import Conditions, UNet
+from llia_ros.model.viseme_predictor import VisemePredictor
 
 Condition = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -52,6 +53,7 @@ class FaceModel(nn.Module):
         self.denoiser = UNet(cfg.denoiser)
         self.reference_net = UNet(cfg.reference)
         self.audio_encoder = AudioEncoder(cfg.audio)
+        self.viseme_predictor = VisemePredictor(cfg.audio)
         self.face_locator = FaceLocator(first)
         self.motion_embedding = nn.Sequential(
             nn.Linear(len(MOTION) + 1, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU()
@@ -83,7 +85,7 @@ class FaceModel(nn.Module):
             context,
             self.motion_shift(controls),
             self.face_locator(mask),
-            self.audio_encoder.mouth(tokens_NSD),
+            self.viseme_predictor(mel_NTM)[:, 0],
         )
 
     def read(self, latents_NCHW: torch.Tensor) -> list[torch.Tensor]:

@@ -14,7 +14,7 @@ from llia_ros.model.codec import Codec
 from llia_ros.model.config import ModelConfig, from_dict, to_dict
 from llia_ros.model.face import FaceModel
 
-FORMAT = 1
+FORMAT = 2
 
 
 def checksum(path: Path) -> str:

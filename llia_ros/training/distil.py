@@ -52,6 +52,8 @@ def train(
     sampler = ClipSampler(cfg, scenes, seed + 1)
     teacher = teacher.to(where).eval().requires_grad_(False)
     student = deepcopy(teacher).requires_grad_(True)
+    for ears in (student.audio_encoder, student.viseme_predictor):
+        ears.requires_grad_(False)
     target = deepcopy(teacher)
     optimizer = torch.optim.AdamW(student.parameters(), lr=2e-4, betas=(0.9, 0.98), weight_decay=0)
     run = Run('student', student, optimizer, minutes, out)
