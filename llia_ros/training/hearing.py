@@ -15,7 +15,8 @@ from llia_ros.training.run import Run, device
 from llia_ros.training.sounds import Sounds
 
 WINDOWS = 1024  # a step
-PIECES, PIECE = 64, 48  # a step, frames
+PIECES, PIECE = 24, 48  # a step, frames: a new sound is heard some ten times
+IMPORTANCE = (1.0, 1.0, 1.5, 0.5, 0.3)  # of the mouth's parameters
 
 
 def train_encoder(
@@ -42,7 +43,7 @@ def train_predictor(
     """Train what tells mouths from sound, on pieces of PIECE frames; returns averaged weights."""
     torch.manual_seed(seed)
     where, sounds = device(), Sounds(seed)
-    predictor = predictor.to(where)
+    predictor, weight = predictor.to(where), torch.tensor(IMPORTANCE, device=where)
     run = Run(
         'visemes', predictor, Muon(split(predictor), lr=2e-3, weight_decay=0.01), minutes, out
     )
@@ -50,7 +51,8 @@ def train_predictor(
         sounds.add()
         heard, shown = sounds.draw(PIECES, PIECE, cfg.columns_before, cfg.columns_after)
         told = predictor(torch.from_numpy(heard).to(where))
-        _step(run, (told - torch.from_numpy(shown).to(where)).square().mean())
+        error = (told - torch.from_numpy(shown).to(where)).square()
+        _step(run, (error * weight).mean())
     sounds.end()
     return run.averaged(VisemePredictor(cfg))
 

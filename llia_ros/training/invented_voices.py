@@ -21,14 +21,14 @@ def invent(rng: np.random.Generator, name: str) -> str:
     """
     low = int(rng.uniform(60, 230))
     lines = ['language variant', f'name {name}', f'pitch {low} {int(low * rng.uniform(1.1, 1.9))}']
-    size = rng.lognormal(0, 0.11)
+    size = rng.lognormal(0.03, 0.14)
     for i in range(FORMANTS):
-        place = 100 * (size * rng.lognormal(0, 0.07) if i else rng.lognormal(0, 0.06))
+        place = 100 * (size * rng.lognormal(0, 0.09) if i else rng.lognormal(0, 0.06))
         loud, broad = 100 * rng.lognormal((-0.25, 0.15), (0.25, 0.3))
         moved = int(rng.normal(0, 120)) if i in (1, 2, 3) and rng.random() < 0.25 else 0
         height = 0 if i > 4 and rng.random() < 0.1 else np.clip(loud, 30, 160)
         lines.append(
-            f'formant {i} {int(np.clip(place, 70, 160))} {int(height)} '
+            f'formant {i} {int(np.clip(place, 70, 200))} {int(height)} '
             f'{int(np.clip(broad, 60, 250))} {moved}'
         )
 
@@ -46,8 +46,8 @@ def invent(rng: np.random.Generator, name: str) -> str:
     sometimes(0.3, f'intonation {whole(1, 5, 1)}')
     sometimes(0.2, f'echo {whole(20, 140, 1)} {whole(5, 40, 1)}')
     sometimes(0.15, f'klatt {whole(1, 6, 1)}')
-    fall = rng.uniform(0.5, 1.1)
-    levels = [int(np.clip(255 * fall**i * rng.lognormal(0, 0.4), 5, 255)) for i in range(5)]
+    fall = rng.uniform(0.25, 1.1)
+    levels = [int(np.clip(255 * fall**i * rng.lognormal(0, 0.5), 5, 255)) for i in range(5)]
     sometimes(
         0.5, 'tone ' + ' '.join(f'{hz} {x}' for hz, x in zip((100, 600, 1200, 2000, 3000), levels))
     )
