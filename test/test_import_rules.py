@@ -24,9 +24,11 @@ MAY_USE_TORCH = (
     'training/',
     'runtime/backends/torch.py',
     'runtime/export.py',
+    'runtime/import_weights.py',
+    'runtime/tensor_files.py',
     'runtime/quantize.py',
 )
-FREE_OF_TORCH = ('model/config.py',)
+FREE_OF_TORCH = ('model/config.py', 'model/sd15.py', 'model/pretrained.py')
 # Only a node knows ROS 2.
 ROS = {
     'rclpy',

@@ -14,6 +14,8 @@ from llia_ros.model.config import UNetConfig
 # by a factor of 2.5.
 FEW_KEYS = 144
 
+KeysValues = tuple[torch.Tensor, torch.Tensor]
+
 
 def share(x_B: torch.Tensor, count: int) -> torch.Tensor:
     """Return each of B items `count` times in a row, (B * count, ...)."""
@@ -35,21 +37,29 @@ class Attention(nn.Module):
         """Return the heads apart: (N, heads, L, C / heads)."""
         return x_NLC.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
+    def keys_values(self, tokens_NLC: torch.Tensor) -> KeysValues:
+        """Return keys and values (N, L, C) of tokens: of a reference, worth keeping."""
+        return self.to_k(tokens_NLC), self.to_v(tokens_NLC)
+
     def forward(
         self,
         x_NLC: torch.Tensor,
         context_NSC: torch.Tensor | None = None,
-        reference_BLC: torch.Tensor | None = None,
+        reference_BLC: torch.Tensor | KeysValues | None = None,
     ) -> torch.Tensor:
-        """Return attended tokens (N, L, C); each of B references serves N / B items."""
-        context = x_NLC if context_NSC is None else context_NSC
-        q, k, v = self.to_q(x_NLC), self.to_k(context), self.to_v(context)
+        """Return attended tokens (N, L, C); each of B references serves N / B items.
+
+        A reference is tokens, or what `keys_values` made of them.
+        """
+        q = self.to_q(x_NLC)
+        k, v = self.keys_values(x_NLC if context_NSC is None else context_NSC)
         if reference_BLC is not None:
-            # Projected once a clip, not once a frame.
-            count = x_NLC.shape[0] // reference_BLC.shape[0]
-            k_ref = share(self.to_k(reference_BLC), count)
-            v_ref = share(self.to_v(reference_BLC), count)
-            k, v = torch.cat([k, k_ref], dim=1), torch.cat([v, v_ref], dim=1)
+            # Projected once a clip at most, not once a frame.
+            projected = isinstance(reference_BLC, tuple)
+            k_ref, v_ref = reference_BLC if projected else self.keys_values(reference_BLC)
+            count = x_NLC.shape[0] // k_ref.shape[0]
+            k = torch.cat([k, share(k_ref, count)], dim=1)
+            v = torch.cat([v, share(v_ref, count)], dim=1)
         q, k, v = self.split(q), self.split(k), self.split(v)
         if k.shape[2] <= FEW_KEYS:
             weights = q @ k.transpose(2, 3) / math.sqrt(q.shape[-1])
@@ -100,7 +110,7 @@ class SpatialBlock(nn.Module):
         self,
         x_NLC: torch.Tensor,
         context_NSD: torch.Tensor | None,
-        reference_BLC: torch.Tensor | None,
+        reference_BLC: torch.Tensor | KeysValues | None,
         writes: list[torch.Tensor] | None,
     ) -> torch.Tensor:
         h = self.norm1(x_NLC)
@@ -139,17 +149,21 @@ class AudioBlock(nn.Module):
         return x + self.ff(self.norm3(x))
 
 
+def position_table(rows: int, dim: int) -> torch.Tensor:
+    """Return the sinusoid (1, rows, dim) by which frames know their place."""
+    position = torch.arange(rows)[:, None]
+    rate = torch.exp(torch.arange(0, dim, 2) * (-math.log(10000.0) / dim))
+    wave = position * rate
+    return torch.stack([wave.sin(), wave.cos()], dim=-1).flatten(1)[None]
+
+
 class TemporalAttention(Attention):
     """Attention over frames, which know their place by a fixed sinusoid."""
 
     def __init__(self, dim: int, heads: int, max_frames: int):
         super().__init__(dim, heads)
         self.pos_encoder = nn.Module()
-        position = torch.arange(max_frames)[:, None]
-        rate = torch.exp(torch.arange(0, dim, 2) * (-math.log(10000.0) / dim))
-        wave = position * rate
-        table = torch.stack([wave.sin(), wave.cos()], dim=-1).flatten(1)
-        self.pos_encoder.register_buffer('pe', table[None])
+        self.pos_encoder.register_buffer('pe', position_table(max_frames, dim))
 
     def forward(self, x_NTC: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         return super().forward(x_NTC + self.pos_encoder.pe[:, : x_NTC.shape[1]])

@@ -111,6 +111,15 @@ class ModelConfig:
     residual_scale: float | None = None  # diffuse (frame - portrait) * scale instead of the frame
 
     @property
+    def size(self) -> int:
+        """Side of the picture in pixels."""
+        return self.codec.size
+
+    @property
+    def face(self) -> None:
+        """Where the face of a portrait has to be: portraits of this scale are not cut."""
+
+    @property
     def samples_per_frame(self) -> int:
         """Audio samples that one frame carries."""
         return self.audio.rate // self.fps
@@ -128,17 +137,18 @@ class ModelConfig:
         return self.codec.latent_channels, side, side
 
 
-def to_dict(cfg: ModelConfig) -> dict[str, Any]:
+def to_dict(cfg: Any) -> dict[str, Any]:
     """Return a configuration as plain numbers, strings, lists and dicts, ready for JSON."""
     return asdict(cfg)
 
 
 def from_dict(values: dict[str, Any]) -> ModelConfig:
     """Return the configuration that `to_dict` wrote; ValueError for names it does not know."""
-    return _build(ModelConfig('', UNetConfig(), UNetConfig()), values)
+    return build(ModelConfig('', UNetConfig(), UNetConfig()), values)
 
 
-def _build(example: Any, values: dict[str, Any]) -> Any:
+def build(example: Any, values: dict[str, Any]) -> Any:
+    """Return a dataclass like `example` from what `asdict` made of one, also by way of JSON."""
     known = {f.name for f in fields(example)}
     if unknown := set(values) - known:
         raise ValueError(
@@ -149,7 +159,7 @@ def _build(example: Any, values: dict[str, Any]) -> Any:
     for key, value in values.items():
         default = getattr(example, key)
         if is_dataclass(default):
-            value = _build(default, value)
+            value = build(default, value)
         elif isinstance(value, list):
             value = tuple(value)
         built[key] = value

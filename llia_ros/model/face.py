@@ -16,6 +16,7 @@ from llia_ros.model.audio_encoder import AudioEncoder
 from llia_ros.model.config import MOTION, MOUTH, ModelConfig
 from llia_ros.model.expression import ExpressionAnimator
 from llia_ros.model.face_locator import FaceLocator, face_mask
+from llia_ros.model.schedule import path
 from llia_ros.model.unet import Conditions, UNet
 from llia_ros.model.viseme_predictor import VisemePredictor
 
@@ -68,6 +69,7 @@ class FaceModel(nn.Module):
         mel_NTM: torch.Tensor,
         motion_NM: torch.Tensor,
         led_N1: torch.Tensor,
+        clips: int = 1,
     ) -> Condition:
         """Return what frames are drawn from, computed once a clip.
 
@@ -96,6 +98,21 @@ class FaceModel(nn.Module):
             latents_NCHW, self.reference_net.embed(level), Conditions(writes=writes)
         )
         return writes
+
+    def reference(self, portrait_1CHW: torch.Tensor) -> list[torch.Tensor]:
+        """Return what `velocity` reads of a portrait, to be kept until it changes."""
+        return self.read(portrait_1CHW)
+
+    def before(
+        self, past_BPCHW: torch.Tensor, noise_BCHW: torch.Tensor | None = None
+    ) -> list[torch.Tensor]:
+        """Return what `velocity` takes of the frames before clips; their noise does not matter."""
+        B = past_BPCHW.shape[0]
+        return [read.unflatten(0, (B, -1)) for read in self.read(past_BPCHW.flatten(0, 1))]
+
+    def path(self, steps: int) -> list[tuple[float, float]]:
+        """Return the angles of so many steps of sampling, from and to."""
+        return path(steps)
 
     def velocity(
         self,

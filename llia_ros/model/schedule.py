@@ -9,7 +9,7 @@ Works on numpy arrays and torch tensors; angles are floats or arrays that broadc
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,14 +44,23 @@ def angles(steps: int) -> list[float]:
     return [PURE_NOISE * (steps - i) / steps for i in range(steps)]
 
 
-def sample(predict: Callable[[Any, float], Any], noise: Any, steps: int) -> Any:
+def path(steps: int) -> list[tuple[float, float]]:
+    """Return the angles of `steps` steps, from and to, down to the clean latent."""
+    levels = [*angles(steps), 0.0]
+    return list(zip(levels, levels[1:]))
+
+
+def sample(
+    predict: Callable[[Any, float], Any], noise: Any, steps: int | Sequence[tuple[float, float]]
+) -> Any:
     """Return a clean latent from `noise` by deterministic rotation.
 
-    `predict(x, angle)` gives v. The same noise gives the same latent: with one noise field for a
-    whole stream the picture does not flicker, as it would with fresh noise between steps.
+    `predict(x, angle)` gives v. `steps`: how many, evenly spaced, or the angles of each, from and
+    to. The same noise gives the same latent: with one noise field for a whole stream the picture
+    does not flicker, as it would with fresh noise between steps.
     """
-    x, levels = noise, [*angles(steps), 0.0]
-    for angle, to in zip(levels, levels[1:]):
+    x = noise
+    for angle, to in path(steps) if isinstance(steps, int) else steps:
         x = rotate(x, predict(x, angle), angle, to)
     return x
 
@@ -66,3 +75,18 @@ def linear_beta_angles(
     root = np.sqrt(np.cumprod(1 - np.linspace(start, end, count, dtype=np.float64)))
     root = (root - root[-1]) * root[0] / (root[0] - root[-1])
     return np.arccos(root)
+
+
+def trailing_steps(steps: int, count: int = 1000) -> list[tuple[int, int | None]]:
+    """Return the training timesteps of sampling in `steps` steps, each with where it goes.
+
+    Spaced as in Lin et al., 2305.08891, table 2 ("trailing"), the last of training first; None is
+    the clean latent. As in diffusers' DDIM, by which the public models were judged, a step is
+    `count // steps` long, even where that misses the next timestep by one. ValueError for less
+    than one step or more than `count`.
+    """
+    if not 1 <= steps <= count:
+        raise ValueError(f'sampling needs 1 to {count} steps, got {steps}')
+    timesteps = [round(count * (steps - i) / steps) - 1 for i in range(steps)]
+    ends = [t - count // steps for t in timesteps]
+    return [(t, end if end >= 0 else None) for t, end in zip(timesteps, ends)]

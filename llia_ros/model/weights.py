@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from llia_ros.model.codec import Codec
-from llia_ros.model.config import ModelConfig, from_dict, to_dict
+from llia_ros.model.config import ModelConfig, from_dict
 from llia_ros.model.face import FaceModel
+from llia_ros.model.full_scale import FullScaleModel
+from llia_ros.model.sd15 import PRESETS, FullScaleConfig
+from llia_ros.model.sd15 import from_dict as full_scale_from_dict
 
 FORMAT = 2
 
 
 def checksum(path: Path) -> str:
     """Return the SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while part := file.read(1 << 24):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def save_model(
@@ -37,7 +47,9 @@ def save_model(
     write_manifest(folder, face.cfg, notes or {})
 
 
-def write_manifest(folder: Path, cfg: ModelConfig, notes: dict[str, Any]) -> None:
+def write_manifest(
+    folder: Path, cfg: ModelConfig | FullScaleConfig, notes: dict[str, Any]
+) -> None:
     """Write model.json: format, preset, sizes, notes, and the checksum of every other file."""
     files = {
         str(path.relative_to(folder)): checksum(path)
@@ -47,7 +59,7 @@ def write_manifest(folder: Path, cfg: ModelConfig, notes: dict[str, Any]) -> Non
     manifest = {
         'format': FORMAT,
         'preset': cfg.name,
-        'config': to_dict(cfg),
+        'config': asdict(cfg),
         'notes': notes,
         'files': files,
     }
@@ -62,25 +74,72 @@ def load_model(folder: Path) -> tuple[FaceModel, Codec]:
     manifest = json.loads((folder / 'model.json').read_text())
     cfg = from_dict(manifest['config'])
     path = folder / f'{cfg.name}.safetensors'
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f'cannot read the weights {path}: {error}; fetch them again') from error
+    tensors = read_tensors(path)
     face, codec = FaceModel(cfg), Codec(cfg.codec)
     for part, module in (('face', face), ('codec', codec)):
         own = {
-            key[len(part) + 1 :]: value.float() if value.is_floating_point() else value
+            key[len(part) + 1 :]: value
             for key, value in tensors.items()
             if key.startswith(part + '.')
         }
-        wanted = module.state_dict()
-        wrong = sorted(set(own) ^ set(wanted)) or sorted(
-            key for key in wanted if own[key].shape != wanted[key].shape
-        )
-        if wrong:
-            raise ValueError(
-                f'{path} does not fit model.json: {len(wrong)} tensors differ, the '
-                f'first is {part}.{wrong[0]}; they belong to another version'
-            )
+        check_fit(path, f'{part}.', own, module.state_dict())
         module.load_state_dict(own)
     return face.eval().requires_grad_(False), codec.eval().requires_grad_(False)
+
+
+def is_full_scale(folder: Path) -> bool:
+    """Return whether model.json tells of a model of SD 1.5 size."""
+    return json.loads((folder / 'model.json').read_text())['preset'] in PRESETS
+
+
+def save_full_scale(
+    folder: Path,
+    cfg: FullScaleConfig,
+    tensors: dict[str, torch.Tensor],
+    notes: dict[str, Any],
+) -> None:
+    """Write the state of a `FullScaleModel`, in the precisions it has, and model.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / f'{cfg.name}.safetensors')
+    write_manifest(folder, cfg, notes)
+
+
+def load_full_scale(folder: Path) -> FullScaleModel:
+    """Return the full-scale model of a folder, on the CPU, in the precision of its file.
+
+    Raises ValueError where the weights are broken or do not fit the sizes in model.json.
+    """
+    cfg = full_scale_from_dict(json.loads((folder / 'model.json').read_text())['config'])
+    path = folder / f'{cfg.name}.safetensors'
+    tensors = read_tensors(path)
+    # Nothing is drawn at random only to be replaced: that would take longer than to read.
+    with torch.device('meta'):
+        model = FullScaleModel(cfg)
+    check_fit(path, '', tensors, model.state_dict())
+    model.load_state_dict(tensors, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a safetensors file; ValueError for one that cannot be read."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f'cannot read the weights {path}: {error}; fetch them again') from error
+
+
+def check_fit(
+    path: Path,
+    part: str,
+    own: Mapping[str, torch.Tensor],
+    wanted: Mapping[str, torch.Tensor],
+) -> None:
+    """Raise ValueError where tensors of a file do not have the names and shapes wanted."""
+    wrong = sorted(set(own) ^ set(wanted)) or sorted(
+        key for key in wanted if own[key].shape != wanted[key].shape
+    )
+    if wrong:
+        raise ValueError(
+            f'{path} does not fit model.json: {len(wrong)} tensors differ, the '
+            f'first is {part}{wrong[0]}; they belong to another version'
+        )

@@ -10,16 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from llia_ros.audio.features import SILENCE
 from llia_ros.model.config import MOTION, STATES
 from llia_ros.runtime.backends import Backend, load_backend, model_folder
 from llia_ros.runtime.course import Clock, Course
+from llia_ros.runtime.ears import silence
 from llia_ros.runtime.family import Families
 from llia_ros.runtime.meter import Meter, Pace
 from llia_ros.runtime.motion import EYE_RANGE
+from llia_ros.runtime.photo import Face, cut_portrait
 from llia_ros.runtime.pipeline import Channel, Clip, Decoder, Sampler, stage
 from llia_ros.runtime.planner import Planner
-from llia_ros.runtime.portraits import Look, Portrait, expression_weights, fit, load_portrait
+from llia_ros.runtime.portraits import (
+    Look,
+    Portrait,
+    checked,
+    expression_weights,
+    fit,
+    load_portrait,
+)
 from llia_ros.runtime.requests import Change, End, Event, Options, Sound
 from llia_ros.runtime.timetable import Frame, Timetable
 
@@ -69,8 +77,9 @@ class Avatar:
         self._clock = clock
         self._course = course = Course(timer)
         self._pace = Pace()
-        self._portrait = Portrait(fit(portrait, config.codec.size))
+        self._portrait = Portrait(fit(portrait, config.size))
         self._families: Families | None = None
+        self._face: Face | None = None
         self._looks: OrderedDict[tuple[str, float] | None, Look] = OrderedDict()
         self._expression: tuple[str, float] | None = None
         self._state = 'idle'
@@ -85,7 +94,7 @@ class Avatar:
         self._timetable = Timetable(
             course,
             self.meter,
-            config.fps,
+            config.audio.rate / config.samples_per_frame,
             config.samples_per_frame,
             options.paced,
             clock,
@@ -122,8 +131,10 @@ class Avatar:
         """
         folder = model_folder(model)
         loaded = load_backend(folder, backend)
-        image = load_portrait(portrait, folder, loaded.config.codec.size, force)
+        config = loaded.config
+        image = load_portrait(portrait, folder, config.size, force, config.face)
         avatar = cls(loaded, image, options, clock=clock, **changes)
+        avatar._face = None if force else config.face
         avatar._families = None if force else Families.load(folder)
         return avatar
 
@@ -196,12 +207,15 @@ class Avatar:
         self._post(lambda: Change({'look': look}))
 
     def set_portrait(self, image: np.ndarray) -> None:
-        """Show another face, uint8 HxWx3 RGB; its middle square is used.
+        """Show another face, uint8 HxWx3 RGB; its middle square is used, or a photo's face cut.
 
         ValueError for another type or shape, too small a picture or, where `load` was not told
-        to force it, one far from the faces that the model knows.
+        to force it, one far from the faces that the model knows or without a face.
         """
-        fitted = fit(image, self.config.codec.size)
+        if self._face is not None:
+            fitted = cut_portrait(checked(image), self._face, self.config.size)
+        else:
+            fitted = fit(image, self.config.size)
         if self._families:
             self._families.check(fitted)
         portrait = Portrait(fitted)
@@ -304,16 +318,15 @@ class Avatar:
 
     def _warm_up(self, look: Look) -> None:
         """Draw a clip of each length, so that the first to be seen are not late, and time them."""
-        audio, now = self.config.audio, self._course.clock.now
+        now = self._course.clock.now
         lengths = sorted(self.options.clip_lengths or self.config.clip_lengths)
         for again, length in enumerate([lengths[0], *lengths]):
             noise = np.zeros((length, *self.config.latent_shape), np.float32)
-            mel = np.full((length, audio.columns, audio.bins), SILENCE, np.float32)
             motion = np.zeros((length, len(MOTION)), np.float32) if self.options.led else None
             start = now()
             latents = self.backend.denoise(
                 noise,
-                mel,
+                silence(self.config, length),
                 motion,
                 STATES.index('idle'),
                 look.reference(self.backend),
