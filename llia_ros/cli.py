@@ -1,4 +1,4 @@
-"""The `llia` command: demo, render, portrait, evaluate, train, import-weights, export, devices."""
+"""The `llia` command: demo, render, portrait, bench, evaluate, train, and what moves weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llia_ros import import_command
+from llia_ros.benchmark.command import DESCRIPTION, add_options
 
 
 def parse_expression(text: str) -> tuple[str, float]:
@@ -162,6 +163,13 @@ def devices(args: argparse.Namespace) -> int:
     return 0
 
 
+def bench(args: argparse.Namespace) -> int:
+    """Measure speed and latency."""
+    from llia_ros.benchmark.command import run
+
+    return run(args)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
     top = argparse.ArgumentParser(prog='llia', description='A living face for robots.')
@@ -207,6 +215,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument('--seed', type=int, default=0, help='another face for another number')
     sub.add_argument('--family', choices=('robot', 'cartoon'), default='robot', help='of faces')
     sub.add_argument('--size', type=int, default=512, help='pixels a side')
+
+    sub = command('bench', bench, DESCRIPTION)
+    add_options(sub)
 
     sub = command(
         'evaluate',
