@@ -1,5 +1,9 @@
 """Voice activity: real speech is found where it is, noise and tones are not speech."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -140,3 +144,22 @@ def test_a_doubt_begins_the_count_anew() -> None:
     values = [1.0, 0.4, 1.0, 1.0]
     found = [hysteresis.push(value, k * BLOCK, BLOCK) for k, value in enumerate(values)]
     assert found == [None, None, None, Change(True, 2 * BLOCK)]
+
+
+COUNT_THREADS = """
+import os
+import numpy as np
+from llia_ros.audio.voice_activity import VoiceActivity
+before = len(os.listdir('/proc/self/task'))
+VoiceActivity().push(np.zeros(16000, np.int16))
+print(len(os.listdir('/proc/self/task')) - before, os.environ.get('OMP_THREAD_LIMIT'))
+"""
+
+
+@pytest.mark.parametrize('limit', [None, '3'])
+def test_the_detector_takes_no_threads_and_leaves_others_theirs(limit: str | None) -> None:
+    env = {key: value for key, value in os.environ.items() if key != 'OMP_THREAD_LIMIT'}
+    env |= {'OMP_THREAD_LIMIT': limit} if limit else {}
+    command = [sys.executable, '-c', COUNT_THREADS]
+    told = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+    assert told.split() == ['0', str(limit)]

