@@ -62,6 +62,8 @@ class Display(FaceNode[DisplayParameters]):
     def activate(self) -> None:
         """Begin to show."""
         self._begin()
+        if self._server is not None:
+            self._server.meter.begin()
         self.diagnostics.begin('pictures', 'sounds')
         if self._recording is not None:
             self._recording.start()
@@ -106,6 +108,7 @@ class Display(FaceNode[DisplayParameters]):
                 'pages open': self._server.clients,
                 'page drops': self._server.dropped,
                 'connections refused': self._server.refused,
+                **self._server.meter.figures(),
             }
         failure = ''
         if self._recording is not None:
