@@ -45,7 +45,7 @@ def test_a_steady_page_has_no_jitter():
     assert figures['page jitter p99 ms'] == pytest.approx(0, abs=1e-3)
     assert figures['page due to drawn p95 ms'] == 50
     assert figures['page lips after sound p50 ms'] == 5
-    assert figures['page fps'] == 10
+    assert figures['page fps'] == pytest.approx(25)
     assert figures['page frames late'] == figures['page frames left out'] == 0
 
 

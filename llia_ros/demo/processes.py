@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -116,14 +117,20 @@ class NodeProcesses:
 
     def start(self, node: NodeProcess) -> NodeProcess:
         """Start a node and take it into care."""
-        self._starting = True
-        try:
+        with self.held():
             node.start()
             self._nodes.append(node)
+        return node
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within, signals wait: for what has to be started and taken into care as one."""
+        self._starting = True
+        try:
+            yield
         finally:
             self._starting = False
-        self._deliver()
-        return node
+            self._deliver()
 
     def check(self) -> None:
         """Raise NodeDied if any node has ended."""

@@ -134,7 +134,8 @@ class PageMeter:
             self.reports = self.dropped = 0
             self._last: dict[object, Drawn] = {}
             self._budget: dict[object, tuple[float, float]] = {}
-            self._drawn: deque[tuple[float, float]] = deque(maxlen=WINDOW)
+            self._after: deque[float] = deque(maxlen=WINDOW)
+            self._passed: deque[float] = deque(maxlen=WINDOW)
             self._jitter: deque[float] = deque(maxlen=WINDOW)
             self._offset: deque[float] = deque(maxlen=WINDOW)
             self._parts: dict[str, deque[float]] = {part: deque(maxlen=WINDOW) for part in PARTS}
@@ -179,12 +180,11 @@ class PageMeter:
                 'page frames late': self._late,
                 'page frames left out': self._left_out,
             }
-            if self._drawn:
-                newest = self._drawn[-1][0]
-                values['page fps'] = sum(newest - 1 < at for at, _ in self._drawn)
+            if self._passed:
+                values['page fps'] = 1000 * len(self._passed) / sum(self._passed)
             series = {
                 'page jitter': self._jitter,
-                'page due to drawn': [after for _, after in self._drawn],
+                'page due to drawn': self._after,
                 'page lips after sound': self._offset,
                 **{f'way {part}': spent for part, spent in self._parts.items()},
             }
@@ -203,14 +203,14 @@ class PageMeter:
 
     def _add(self, page: object, frame: Drawn) -> None:
         last, self._last[page] = self._last.get(page), frame
-        at = frame.stamp + frame.drawn / 1000
         if last is not None and last.epoch == frame.epoch and frame.index > last.index:
             steps = frame.index - last.index
             self._left_out += steps - 1
             if steps <= FPS:
-                passed = 1000 * (at - last.stamp) - last.drawn
+                passed = 1000 * (frame.stamp - last.stamp) + frame.drawn - last.drawn
+                self._passed.append(max(passed, 0.001))
                 self._jitter.append(abs(passed - 1000 * steps / FPS))
-        self._drawn.append((at, frame.drawn))
+        self._after.append(frame.drawn)
         if frame.heard is not None:
             self._offset.append(frame.drawn - frame.heard)
             self._late += frame.drawn - frame.heard > 1000 / FPS
