@@ -5,7 +5,8 @@ pairs, `rate=16000 stamp=12.000000345 frame=mic` (ROS time of the first sample, 
 digits of nanoseconds), dim[1] is `frames`, dim[2] is `channels`. The avatar's sound adds
 `epoch=3 index=120 state=speaking`: which picture it belongs to. That picture has the same stamp
 in its header. At the first frame of a clip it adds `way=95.2/31.0`, how many ms before the stamp
-the clip's sound was complete and its pictures were ready. A message without samples ends an utterance.
+the clip's sound was complete and its pictures were ready. A message without samples ends an
+utterance.
 
 Everything that reads a message raises MessageError, one clear line, if it cannot be used.
 """
