@@ -13,6 +13,7 @@ MAY_KNOW = {
     'nodes': {'runtime', 'dialogue', 'audio', 'display', 'model.config'},
     'runtime': {'model', 'audio'},
     'training': {'model', 'audio', 'runtime'},
+    'benchmark': {'model.config', 'audio', 'runtime', 'training'},
     'display': {'audio', 'model.config'},
     'dialogue': set(),
     'audio': set(),
