@@ -83,12 +83,9 @@ class FaceModel(nn.Module):
         context = torch.cat([tokens_NSD, self.motion_token(controls)[:, None]], dim=1)
         side = self.cfg.latent_shape[1] * self.face_locator.scale
         mask = face_mask(motion_NM.float(), side).to(motion_NM.dtype)
-        return (
-            context,
-            self.motion_shift(controls),
-            self.face_locator(mask),
-            self.viseme_predictor(mel_NTM)[:, 0],
-        )
+        # Both have learnt it by themselves, and err on different sounds.
+        mouth = (self.audio_encoder.mouth(tokens_NSD) + self.viseme_predictor(mel_NTM)[:, 0]) / 2
+        return context, self.motion_shift(controls), self.face_locator(mask), mouth
 
     def read(self, latents_NCHW: torch.Tensor) -> list[torch.Tensor]:
         """Return what the ReferenceNet writes for clean latents: per attention block (N, L, C)."""
