@@ -1,4 +1,4 @@
-"""The `llia` command: what a user can do without ROS."""
+"""The `llia` command: demo, render, portrait, bench, evaluate, train, and what moves weights."""
 
 from __future__ import annotations
 
@@ -246,8 +246,8 @@ def parser() -> argparse.ArgumentParser:
     sub = command('train', train, 'Train a model; stages resume where they stopped.')
     sub.add_argument(
         'stage',
-        help='all, codec, hearing, data, pictures, teacher, student, animator, decoder, judge '
-        'or export; of a full-scale model all, data, distil or export',
+        help='all, codec, hearing, visemes, data, pictures, teacher, student, animator, decoder, '
+        'judge or export; of a full-scale model all, data, distil or export',
     )
     sub.add_argument('--minutes', type=float, default=120, help='for all stages together')
     sub.add_argument('--out', type=Path, default=Path('out/train'), help='where to keep it')

@@ -44,7 +44,7 @@ def clip(frames, seed=0):
     rng = np.random.default_rng(seed)
     return {
         'noise': rng.normal(size=(frames, *tiny().latent_shape)).astype(np.float32),
-        'heard': rng.uniform(-1, 1, (frames, 24, 64)).astype(np.float32),
+        'heard': rng.uniform(-1, 1, (frames, tiny().audio.columns, 64)).astype(np.float32),
         'motion': rng.uniform(-0.3, 0.3, (frames, 9)).astype(np.float32),
         'past': rng.normal(size=(2, *tiny().latent_shape)).astype(np.float32),
     }

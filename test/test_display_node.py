@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from conftest import Probe, Start
 from diagnostic_msgs.msg import DiagnosticArray
-from headless_browser import free_port
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Int16MultiArray
 from synthetic_face import SAMPLES, jpeg, tone
 
+from llia_ros.demo.headless import free_port
 from llia_ros.display.server import PICTURE, SOUND, Item, unpack
 from llia_ros.nodes.messages import (
     AUDIO_QOS,

@@ -13,7 +13,7 @@ MAY_KNOW = {
     'nodes': {'runtime', 'dialogue', 'audio', 'display', 'model.config'},
     'runtime': {'model', 'audio'},
     'training': {'model', 'audio', 'runtime'},
-    'benchmark': {'model', 'audio', 'runtime'},
+    'benchmark': {'model', 'audio', 'runtime', 'training'},
     'display': {'audio', 'model.config'},
     'dialogue': set(),
     'audio': set(),

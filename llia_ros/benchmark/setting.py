@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 SIZES = (256, 384, 512)
-PRECISIONS = ('auto', 'f32', 'bf16')
+PRECISIONS = ('auto', 'f32', 'bf16', 'f16')
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Setting:
                 f'unknown precision {self.precision!r}: one of {", ".join(PRECISIONS)}; '
                 'for 8 bit activations measure a folder made by `llia export --precision int8`'
             )
-        if self.backend == 'torch' and self.precision == 'bf16':
+        if self.backend == 'torch' and self.precision not in ('auto', 'f32'):
             raise ValueError('the torch backend computes in f32: leave --precision out')
         if not 1 <= self.seconds <= 3600:
             raise ValueError(f'seconds of a phase must be 1 .. 3600, not {self.seconds:g}')

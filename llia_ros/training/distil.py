@@ -46,19 +46,21 @@ class Setup:
     """What depends on the scale.
 
     `part`: the submodule that is taught, '' for all; teacher, student and its average share
-    whatever lies outside of it. `frames` of a step, in clips of one of `lengths`. `rate`: of
-    learning. `frugal`: activations are computed again for the gradient instead of kept, and the
-    optimizer keeps one row and one column of each matrix (Adafactor, 1804.04235).
+    whatever lies outside of it. `kept`: submodules of it that stay as they are. `frames` of a
+    step, in clips of one of `lengths`. `rate`: of learning. `frugal`: activations are computed
+    again for the gradient instead of kept, and the optimizer keeps one row and one column of each
+    matrix (Adafactor, 1804.04235).
     """
 
     part: str = ''
+    kept: tuple[str, ...] = ()
     frames: int = FRAMES_A_STEP
     lengths: tuple[int, ...] = LENGTHS
     rate: float = 2e-4
     frugal: bool = False
 
 
-TINY = Setup()
+TINY = Setup(kept=('audio_encoder', 'viseme_predictor'))
 
 
 class Sampler(Protocol):
@@ -110,6 +112,8 @@ def train(
     teacher = teacher.to(where).eval().requires_grad_(False)
     student, target = copied(teacher, cfg, setup.part), copied(teacher, cfg, setup.part)
     taught = student.get_submodule(setup.part).requires_grad_(True)
+    for name in setup.kept:
+        taught.get_submodule(name).requires_grad_(False)
     follows = target.get_submodule(setup.part)
     optimizer: torch.optim.Optimizer
     if setup.frugal:

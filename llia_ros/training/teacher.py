@@ -107,7 +107,8 @@ def train(
     where, rng = device(), np.random.default_rng(seed)
     sampler = ClipSampler(cfg, scenes, seed)
     model = (start or FaceModel(cfg)).to(where)
-    model.audio_encoder.requires_grad_(False)  # it has heard more than the scenes hold
+    for ears in (model.audio_encoder, model.viseme_predictor):
+        ears.requires_grad_(False)  # they have heard more than the scenes hold
     optimizer = Muon(split(model), lr=3e-3 if still else 1.5e-3, weight_decay=0.01)
     run = Run('pictures' if still else 'teacher', model, optimizer, minutes, out)
 
