@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -49,8 +50,9 @@ class FullRecipe:
                 '`llia import-weights` wrote'
             )
         self.minutes, self.out, self.seed, self.source = minutes, out, seed, data
-        self.teacher, self.codec = load_any(start)
-        self.teacher = self.teacher.float()
+        teacher, codec = load_any(start)
+        self.teacher: Any = teacher.float()
+        self.codec: Any = codec
         wanted = PRESETS[preset]()
         # What the weights were trained as stays; what distillation teaches is the preset's.
         self.cfg = replace(self.teacher.cfg, name=preset, steps=wanted.steps, guidance=1.0)

@@ -35,7 +35,9 @@ QUIET, HANG = 300, 10
 def read_pictures(path: Path, period: float) -> Iterator[np.ndarray]:
     """Yield the picture seen at 0, `period`, 2 * `period`, ... seconds, uint8 (H, W, 3) RGB."""
     with av.open(str(path)) as container:
-        last, due, now, start = None, 0.0, 0.0, None
+        last: np.ndarray | None = None
+        start: float | None = None
+        due = now = 0.0
         for frame in container.decode(video=0):
             start = frame.time if start is None else start
             now = frame.time - start
@@ -117,7 +119,7 @@ class VideoSampler:
     def __init__(self, cfg: FullScaleConfig, folder: Path, seed: int = 0):
         self.cfg = cfg
         self.rng = np.random.default_rng(seed)
-        self.videos = []
+        self.videos: list[tuple[np.ndarray, np.ndarray]] = []
         for path in sorted(folder.glob('*.npz')):
             with np.load(path) as stored:
                 self.videos.append((stored['latents'], stored['sound']))
