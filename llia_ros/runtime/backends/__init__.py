@@ -25,7 +25,10 @@ class Backend(Protocol):
     """
 
     name: str
-    config: EngineConfig
+
+    @property
+    def config(self) -> EngineConfig:
+        """Figures of the model."""
 
     def encode(self, image: np.ndarray) -> np.ndarray:
         """Return the latent of a picture, uint8 (S, S, 3) RGB -> (32, 16, 16)."""
