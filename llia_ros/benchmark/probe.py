@@ -10,7 +10,7 @@ import numpy as np
 
 from llia_ros.audio.features import log_mel, windows
 from llia_ros.benchmark.speech import voice
-from llia_ros.model.config import STATES
+from llia_ros.model.config import STATES, AudioConfig
 from llia_ros.runtime.backends import Backend
 from llia_ros.runtime.motion import MotionProcess
 
@@ -34,6 +34,7 @@ class Probe:
         """Return the latents of a clip of the speech, drawn after the one asked for before."""
         first = clip * self.frames % (200 - self.frames)
         cfg = self.backend.config
+        assert isinstance(cfg.audio, AudioConfig)
         latents = self.backend.denoise(
             self._noise,
             windows(self._columns, first, self.frames, cfg.audio),
