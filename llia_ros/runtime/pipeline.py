@@ -47,9 +47,9 @@ class Clip:
     motion: np.ndarray | None  # (F, 9)
     sound: np.ndarray  # int16 (keep, samples a frame)
     arrived: list[float | None]  # when the sound of each frame was there
-    keys: Keys | None
     onset: float | None  # when that of an utterance it opens began
     planned: float
+    keys: Keys | None = None
     denoise: tuple[float, float] = (0.0, 0.0)
     decode: tuple[float, float] = (0.0, 0.0)
     latents: np.ndarray | None = field(default=None, repr=False)

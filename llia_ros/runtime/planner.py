@@ -401,9 +401,9 @@ class Planner:
             motion,
             track.sound(first, keep),
             [track.arrived(first + at) for at in range(keep)],
-            keys,
             track.onset(first),
             self._course.clock.now(),
+            keys,
         )
 
 
