@@ -49,11 +49,11 @@ class Clip:
     arrived: list[float | None]  # when the sound of each frame was there
     onset: float | None  # when that of an utterance it opens began
     planned: float
-    keys: Keys | None = None
     denoise: tuple[float, float] = (0.0, 0.0)
     decode: tuple[float, float] = (0.0, 0.0)
     latents: np.ndarray | None = field(default=None, repr=False)
     images: Sequence[np.ndarray] | None = field(default=None, repr=False)
+    keys: Keys | None = None
 
 
 class Channel(Generic[Item]):

@@ -403,7 +403,7 @@ class Planner:
             [track.arrived(first + at) for at in range(keep)],
             track.onset(first),
             self._course.clock.now(),
-            keys,
+            keys=keys,
         )
 
 
