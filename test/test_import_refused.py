@@ -206,6 +206,7 @@ def test_a_folder_that_is_there_is_not_written_over(tmp_path, folders):
         (['hallo', '{hallo}', '--accelerated', '--dry-run'], 'only EchoMimic has accelerated'),
         (['echomimic', '{echomimic}', '--accelerated', '--dry-run'], 'motion_module_acc'),
         (['hallo', '{hallo}', '--dry-run'], 'these are not the weights of Hallo'),
+        (['hallo', '{hallo}', '--dry-run', '--ears', 'no.bin'], 'no such file: no.bin (--ears)'),
     ],
 )
 def test_the_command_names_what_is_wrong(arguments, said, folders, capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from llia_ros.model.full_scale import FullScaleModel
 from llia_ros.model.key_map import LAYOUTS, Match, Shape, match, recognise
 from llia_ros.model.sd15 import FullScaleConfig, echomimic, hallo, sd15
 from llia_ros.model.weights import checksum, save_full_scale
+from llia_ros.runtime.companions import missing, put, with_codec
 from llia_ros.runtime.tensor_files import SUFFIXES, read_tensors
 
 # Of each kind: files by the prefix of their keys in the layout, their possible places, without
@@ -54,6 +55,11 @@ class Import:
     match: Match
     theirs: dict[str, torch.Tensor]
     shapes: dict[str, Shape]
+    companions: dict[str, Path] = field(default_factory=dict)
+
+    def beside(self, companions: dict[str, Path]) -> Import:
+        """Return the same with files of ears and codec to put beside the weights."""
+        return replace(self, cfg=with_codec(self.cfg, companions), companions=companions)
 
     def summary(self) -> dict[str, int | str]:
         """Return what was found, as figures and words."""
@@ -62,6 +68,9 @@ class Import:
         found['keys taken'] = len(self.match.taken)
         for title, reasons in (('left out', self.match.left_out), ('new', self.match.new)):
             found |= {f'{title}: {why}': n for why, n in Counter(reasons.values()).items()}
+        found |= {name: str(path) for name, path in self.companions.items()}
+        for name, what in missing(self.cfg, self.companions).items():
+            found[name] = f'not here: fetch {what}'
         return found
 
 
@@ -205,8 +214,9 @@ def write(found: Import, out: Path, half: bool, progress: Progress = lambda text
             tensors[key] = value.clone()
         seen.add(value.data_ptr())
     progress('sums of the files')
+    files = [*found.files, *found.companions.values()]
     notes = {
-        'imported from': {path.name: checksum(path) for path in found.files},
+        'imported from': {f'{path.parent.name}/{path.name}': checksum(path) for path in files},
         'left out': len(found.match.left_out),
         'new': len(found.match.new),
     }
@@ -214,6 +224,8 @@ def write(found: Import, out: Path, half: bool, progress: Progress = lambda text
     partial = out.with_name(f'{out.name}.partial')
     shutil.rmtree(partial, ignore_errors=True)
     progress(f'write {out}')
+    partial.mkdir()
+    put(partial, found.companions)
     save_full_scale(partial, found.cfg, tensors, notes)
     partial.rename(out)
 
