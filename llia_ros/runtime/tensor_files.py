@@ -68,8 +68,9 @@ def _read_torch(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # What torch says of a pickle that it cannot read is advice for programmers.
+    short = isinstance(error, SafetensorError | OSError) and str(error).strip()
+    why = f' ({short.splitlines()[0][:120]})' if short else ''
     return ValueError(
-        f'cannot read {path}: damaged, cut short or no file of weights ({lines[0][:120]}); '
-        'fetch it again'
+        f'cannot read {path}: damaged, cut short or no file of weights{why}; fetch it again'
     )
