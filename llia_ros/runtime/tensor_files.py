@@ -69,8 +69,8 @@ def _read_torch(path: Path) -> dict[str, torch.Tensor]:
 
 def _damaged(path: Path, error: Exception) -> ValueError:
     # What torch says of a pickle that it cannot read is advice for programmers.
-    short = isinstance(error, SafetensorError | OSError) and str(error).strip()
-    why = f' ({short.splitlines()[0][:120]})' if short else ''
+    said = str(error).strip() if isinstance(error, SafetensorError | OSError) else ''
+    why = f' ({said.splitlines()[0][:120]})' if said else ''
     return ValueError(
         f'cannot read {path}: damaged, cut short or no file of weights{why}; fetch it again'
     )
