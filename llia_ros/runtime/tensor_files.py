@@ -68,8 +68,9 @@ def _read_torch(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # What torch says of a pickle that it cannot read is advice for programmers.
+    said = str(error).strip() if isinstance(error, SafetensorError | OSError) else ''
+    why = f' ({said.splitlines()[0][:120]})' if said else ''
     return ValueError(
-        f'cannot read {path}: damaged, cut short or no file of weights ({lines[0][:120]}); '
-        'fetch it again'
+        f'cannot read {path}: damaged, cut short or no file of weights{why}; fetch it again'
     )
