@@ -62,7 +62,6 @@ def render(args: argparse.Namespace) -> int:
     speech = read(args.speech)
     expression = parse_expression(args.expression)
     tail = np.zeros(int(args.tail * 16000), np.int16)
-    total = -(-(len(speech) + len(tail)) // 640)
     with Avatar.load(
         args.model,
         portrait=args.portrait,
@@ -73,7 +72,10 @@ def render(args: argparse.Namespace) -> int:
         force=args.force,
     ) as avatar:
         avatar.set_expression(*expression)
+        samples = avatar.config.samples_per_frame
+        total = -(-(len(speech) + len(tail)) // samples)
         with Recorder(args.video) as recorder, Progress() as progress:
+            recorder.carry(samples)
             bar = progress.add_task(f'render {args.video}', total=total)
             avatar.push_audio(speech)
             avatar.end_of_speech()
@@ -122,6 +124,15 @@ def evaluate(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Train a model, or one stage of it."""
+    from llia_ros.model.sd15 import PRESETS
+
+    if args.model in PRESETS:
+        from llia_ros.training.full_recipe import FullRecipe
+
+        FullRecipe(args.model, args.minutes, args.out, args.seed, args.start, args.data).run(
+            args.stage
+        )
+        return 0
     from llia_ros.training.recipe import Recipe
 
     Recipe(args.model, args.minutes, args.out, args.seed, args.start).run(args.stage)
@@ -236,14 +247,15 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument(
         'stage',
         help='all, codec, hearing, visemes, data, pictures, teacher, student, animator, decoder, '
-        'judge or export',
+        'judge or export; of a full-scale model all, data, distil or export',
     )
     sub.add_argument('--minutes', type=float, default=120, help='for all stages together')
     sub.add_argument('--out', type=Path, default=Path('out/train'), help='where to keep it')
     sub.add_argument(
         '--start', type=Path, help='model folder to go on from; its codec is kept as it is'
     )
-    sub.add_argument('--model', default='tiny', help='preset')
+    sub.add_argument('--model', default='tiny', help='preset: tiny, or sd15 to be distilled')
+    sub.add_argument('--data', type=Path, help='folder of videos of one face each (full scale)')
     sub.add_argument('--seed', type=int, default=0)
 
     sub = command('export', export, 'Export a trained model folder as OpenVINO graphs.')

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from llia_ros.benchmark import full_scale
 from llia_ros.benchmark.setting import PRECISIONS, SIZES, Setting
 
 DESCRIPTION = (
@@ -67,6 +68,22 @@ def add_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         '--only', metavar='NAME', help='with --sweep: that section, the others stay as they are'
     )
+    sub.add_argument(
+        '--once',
+        action='store_true',
+        help='with a full-scale --model (sd15, echomimic, hallo): two clips, with random weights, '
+        'on which speed does not depend',
+    )
+    sub.add_argument(
+        '--decoder', choices=('kl', 'tiny'), default='kl', help='with --once: of pictures'
+    )
+    sub.add_argument(
+        '--widths',
+        type=int,
+        nargs=4,
+        metavar='CHANNELS',
+        help='with --once: a narrower model, to try the command out',
+    )
     sub.add_argument('--json', action='store_true', help='print JSON instead of a table')
 
 
@@ -85,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
         from llia_ros.benchmark.sweep import sweep
 
         return sweep(setting, args.sweep, args.only, args.soak)
+    if args.once or full_scale.is_preset(setting.model):
+        return _once(setting, args)
     figures = _measured(setting, args.soak)
     if args.json:
         print(json.dumps(figures, indent=1))
@@ -96,6 +115,30 @@ def run(args: argparse.Namespace) -> int:
         from llia_ros.benchmark.report import report
 
         report(figures)
+    return 0
+
+
+def _once(setting: Setting, args: argparse.Namespace) -> int:
+    if not full_scale.is_preset(setting.model):
+        raise ValueError(
+            f'--once is for a full-scale model given by its name, not {setting.model!r}: '
+            f'one of {", ".join(full_scale.PRESETS)}'
+        )
+    if not args.once:
+        raise ValueError(
+            f'{setting.model} has no weights here: add --once to draw two clips with random ones'
+        )
+    figures = full_scale.once(setting, args.decoder, args.widths and tuple(args.widths))
+    if args.json:
+        print(json.dumps(figures, indent=1))
+    else:
+        from rich.console import Console
+        from rich.table import Table
+
+        grid = Table('figure', 'value', title=f'{setting.model}, two clips')
+        for name, value in figures.items():
+            grid.add_row(name, f'{value:.4g}' if isinstance(value, float) else str(value))
+        Console().print(grid)
     return 0
 
 

@@ -43,7 +43,7 @@ def draw_speech(backend: Backend) -> None:
     """Let portraits speak through a backend, in clips of every length and by one and two steps."""
     folder = model_folder(backend.config.name)
     for index, name in enumerate(portrait_names(folder)[:PORTRAITS]):
-        portrait = load_portrait(name, folder, backend.config.codec.size)
+        portrait = load_portrait(name, folder, backend.config.size)
         for frames in backend.config.clip_lengths:
             probe = Probe(backend, portrait, 1 + index % 2, frames)
             for clip in range(CALIBRATED):

@@ -32,7 +32,7 @@ class Subject:
         self.backend = backend or _load(setting, options)
         self.load_seconds = time.perf_counter() - start
         self.config = self.backend.config
-        drawn = self.config.codec.size
+        drawn = self.config.size
         if setting.size > drawn:
             raise ValueError(
                 f'the model draws {drawn}x{drawn} pictures, which {setting.size}x{setting.size} '
@@ -63,7 +63,7 @@ class Subject:
             'precision': executed(self.backend),
             'weights': eight_bit(manifest),
             'size': self.setting.size,
-            'drawn_size': self.config.codec.size,
+            'drawn_size': self.config.size,
             'steps': self.setting.steps or self.config.steps,
             'clips': [self.setting.clip] if self.setting.clip else list(self.config.clip_lengths),
         }

@@ -116,6 +116,11 @@ class ModelConfig:
         return self.codec.size
 
     @property
+    def led(self) -> bool:
+        """Whether motion can lead the model: at this scale, yes."""
+        return True
+
+    @property
     def face(self) -> None:
         """Where the face of a portrait has to be: portraits of this scale are not cut."""
 

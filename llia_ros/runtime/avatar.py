@@ -66,6 +66,8 @@ class Avatar:
         """
         options = replace(options or Options(), **changes)
         config = backend.config
+        if not config.led:
+            options = replace(options, led=False)
         if options.steps is not None and options.steps < 1:
             raise ValueError(f'sampling needs at least one step, not {options.steps}')
         if options.mix < 1:
