@@ -93,7 +93,7 @@ FIGURES = {
                 for name, fps in (('f32', 20.0), ('bf16', 60.0))
             ],
             'cost': COST,
-            'kernels': ['amx_bf16'],
+            'short': ['amx_bf16'],
         },
         ['| bf16 | 5 | 10 | 60 | 3.00x | 12 | 45 |', 'Fastest: bf16'],
     ),
