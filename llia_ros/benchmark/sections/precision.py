@@ -112,7 +112,8 @@ def write(figures: dict[str, Any], page: Page, machine: dict[str, Any]) -> None:
         f'All loaded in one process and measured in turns, clips of {FRAMES}; frames a second are '
         "the engine's, with both stages at once. Of the instructions that speed up short types "
         f'this machine has: {", ".join(figures["short"]) or "none"}. Weights of 8 bits are stored '
-        'so; OpenVINO unpacks them or, in matrix products, may quantize the other side on the fly. Activations of 8 bits are calibrated on the '
-        f'speech of the benchmark. Fastest: {best["name"]}. '
+        'so; OpenVINO unpacks them or, in matrix products, may quantize the other side on the '
+        'fly. Activations of 8 bits are calibrated on the speech of the benchmark. '
+        f'Fastest: {best["name"]}. '
         + bound(figures['cost'], 1000 / best['fps'], machine, best['arithmetic'])
     )
