@@ -81,9 +81,6 @@ def test_a_conversation_is_held_filmed_seen_and_measured(tmp_path):
         page = figures['page']
         assert 0 < page['fps'] < 26 and page['reports_dropped'] == 0
         assert page['due_to_drawn_p50_ms'] > 0 and page['lips_p50_ms'] is not None
-        # What the parts of the way take is what the whole takes.
-        parts = {part: p50 for part, (p50, _) in page['way_ms'].items()}
-        assert parts['ours'] > max(parts['generation'], parts['transport'], parts['lead']) > 0
     assert cv2.imread(str(tmp_path / 'timeline.png')).std() > 10
     assert list(living(tmp_path / 'log')) == []
 
