@@ -17,9 +17,10 @@ import openvino as ov
 
 from llia_ros.model.config import from_dict
 from llia_ros.model.weights import write_manifest
-from llia_ros.runtime.backends.graphs import GRAPHS, PER_CLIP
-from llia_ros.runtime.backends.openvino import OpenVINOBackend
+from llia_ros.runtime.backends.openvino import GRAPHS, OpenVINOBackend
 
+# The graphs that run for every clip; the others run once a portrait.
+QUANTIZED = ('reads', 'condition', 'velocity', 'decoder')
 KEPT = 300  # calibration inputs a graph
 
 
@@ -27,7 +28,7 @@ class Recorder(OpenVINOBackend):
     """A backend that keeps what its graphs are given."""
 
     def __init__(self, folder: Path, every: int):
-        self.seen: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in PER_CLIP}
+        self.seen: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in QUANTIZED}
         self.every, self.calls = every, 0
         super().__init__(folder, precision='f32')
 
@@ -47,7 +48,7 @@ def compress_openvino(folder: Path) -> None:
 def quantize_openvino(
     folder: Path,
     draw: Callable[[OpenVINOBackend], None],
-    graphs: tuple[str, ...] = PER_CLIP,
+    graphs: tuple[str, ...] = QUANTIZED,
     every: int = 1,
 ) -> None:
     """Replace graphs of a model folder by ones with 8 bit weights and activations.
