@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from llia_ros.runtime.backends.onnx_files import onnx_manifest
+
 FORMAT = 1
 
 
@@ -39,6 +41,37 @@ class EngineKey:
     def digest(self) -> str:
         """Return the key as 64 hexadecimal digits."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+def engine_keys(folder: Path, place: Path, gpu: str, library: str) -> dict[str, EngineKey]:
+    """Return what the engine of each ONNX graph depends on, by name as in `velocity-8`.
+
+    `folder`: of the model; `place`: of its ONNX graphs; `gpu` and `library`: see `EngineKey`.
+    """
+    described = json.loads((folder / 'model.json').read_text())
+    config = hashlib.sha256(json.dumps(described['config'], sort_keys=True).encode()).hexdigest()
+    exported = onnx_manifest(place)
+    shared = [_checksum(path) for path in sorted(place.glob('*.bin'))]
+    return {
+        graph: EngineKey(
+            graph,
+            weights=':'.join([_checksum(place / f'{graph}.onnx'), *shared]),
+            config=config,
+            shapes=tuple((name, tuple(shape)) for name, shape in cut['inputs'].items()),
+            precision=exported['precision'],
+            gpu=gpu,
+            library=library,
+        )
+        for graph, cut in exported['graphs'].items()
+    }
+
+
+def _checksum(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open('rb') as file:
+        while part := file.read(1 << 22):
+            found.update(part)
+    return found.hexdigest()
 
 
 def default_folder() -> Path:

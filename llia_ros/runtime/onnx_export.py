@@ -22,7 +22,8 @@ import torch
 
 from llia_ros.model.weights import load_model
 from llia_ros.runtime.backends.graphs import GRAPHS, lengths
-from llia_ros.runtime.backends.onnx import MANIFEST, OnnxBackend, onnx_file, weights_of
+from llia_ros.runtime.backends.onnx import OnnxBackend
+from llia_ros.runtime.backends.onnx_files import MANIFEST, onnx_file, weights_of
 from llia_ros.runtime.export import Graph, graphs
 from llia_ros.runtime.onnx_quantize import to_half, to_int8
 from llia_ros.runtime.onnx_weights import SharedWeights
@@ -213,7 +214,9 @@ def export_onnx(
         ):
             done.append(exported)
             yield Exported(place / exported.path.name, exported.error)
-        (ready / MANIFEST).write_text(json.dumps(describe(folder, precision, found, done), indent=1))
+        (ready / MANIFEST).write_text(
+            json.dumps(describe(folder, precision, found, done), indent=1)
+        )
         if place.exists():
             shutil.rmtree(place)
         ready.rename(place)

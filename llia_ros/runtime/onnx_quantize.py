@@ -45,9 +45,7 @@ class Samples(CalibrationDataReader):
         return next(self._rest, None)
 
 
-def to_int8(
-    path: Path, samples: Sequence[dict[str, np.ndarray]], frames: int
-) -> onnx.ModelProto:
+def to_int8(path: Path, samples: Sequence[dict[str, np.ndarray]], frames: int) -> onnx.ModelProto:
     """Return a graph whose convolutions and linears carry 8 bit weights and activations.
 
     `samples`: what the graph is given while a model draws. Scales are symmetric, those of weights

@@ -1,10 +1,12 @@
-"""What a backend of exported graphs does around them: the protocol, in numpy."""
+"""What a backend does around exported graphs: the protocol, whatever library runs them."""
 
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,16 +27,21 @@ def lengths(cfg: ModelConfig, graph: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Reference:
-    """A portrait as the denoiser reads it: its latent (1, C, h, w) and its reads by name."""
+    """A portrait as the denoiser reads it: its latent (1, C, h, w), its reads by name.
+
+    The reads, and the latent as an input of graphs, stay where the graphs run.
+    """
 
     latent: np.ndarray
-    reads: dict[str, np.ndarray]
+    portrait: Any
+    reads: dict[str, Any]
 
 
 class GraphBackend:
     """Draws clips with the graphs of a model folder; see `Backend` for shapes.
 
-    What runs a graph is left to `_run`, which each library implements.
+    A library implements `_run`, and where graphs run elsewhere than here, `_give`, `_take` and
+    `_turn`.
     """
 
     name: str
@@ -42,29 +49,45 @@ class GraphBackend:
     def __init__(self, folder: Path):
         self.config = from_dict(json.loads((folder / 'model.json').read_text())['config'])
 
-    def _run(self, name: str, frames: int, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """Return the outputs of a graph; they stay as they are when it runs again."""
+    def _run(self, name: str, frames: int, inputs: dict[str, Any]) -> list[Any]:
+        """Return a graph's outputs, where graphs run; the next run leaves them as they are."""
         raise NotImplementedError
+
+    def _give(self, value: np.ndarray) -> Any:
+        """Return an array where graphs run."""
+        return np.ascontiguousarray(value)
+
+    def _take(self, value: Any) -> np.ndarray:
+        """Return an output as numpy's."""
+        return value
+
+    def _turn(self, decoding: bool) -> AbstractContextManager[Any]:
+        """Return what surrounds each call, of the decoder's thread or of the other's."""
+        return nullcontext()
 
     def encode(self, image: np.ndarray) -> np.ndarray:
         """Return the latent (C, h, w) of a picture."""
-        return self._run('encoder', 1, {'image': np.ascontiguousarray(image[None])})[0][0]
+        with self._turn(decoding=False):
+            return self._take(self._run('encoder', 1, {'image': self._give(image[None])})[0])[0]
 
     def animate(self, latent: np.ndarray, expression: np.ndarray) -> np.ndarray:
         """Return the portrait's latent wearing an expression; all zeros leave it as it is."""
         if not np.any(expression):
             return latent
         weights = np.asarray(expression, np.float32)[None]
-        return self._run('animator', 1, {'latent': latent[None], 'weights': weights})[0][0]
+        with self._turn(decoding=False):
+            inputs = {'latent': self._give(latent[None]), 'weights': self._give(weights)}
+            return self._take(self._run('animator', 1, inputs)[0])[0]
 
-    def _reads(self, latents: np.ndarray, prefix: str) -> dict[str, np.ndarray]:
-        written = self._run('reads', len(latents), {'latents': np.ascontiguousarray(latents)})
+    def _reads(self, latents: np.ndarray, prefix: str) -> dict[str, Any]:
+        written = self._run('reads', len(latents), {'latents': self._give(latents)})
         return {f'{prefix}{i}': read for i, read in enumerate(written)}
 
     def reference(self, latent: np.ndarray) -> Reference:
         """Return the portrait's reads, to be kept until it changes."""
         portrait = np.ascontiguousarray(latent[None], np.float32)
-        return Reference(portrait, self._reads(portrait, 'read'))
+        with self._turn(decoding=False):
+            return Reference(portrait, self._give(portrait), self._reads(portrait, 'read'))
 
     def denoise(
         self,
@@ -80,33 +103,32 @@ class GraphBackend:
         frames = len(noise)
         led = np.full((frames, 1), motion is not None, np.float32)
         controls = np.zeros((frames, len(MOTION)), np.float32) if motion is None else motion
-        context, shift, pose, mouth = self._run(
-            'condition',
-            frames,
-            {'mel': mel, 'motion': np.ascontiguousarray(controls, np.float32), 'led': led},
-        )
         if past is None:
             past = np.repeat(reference.latent, self.config.past_frames, axis=0)
-        fixed = {
-            'state': np.array([state], np.int64),
-            'context': context,
-            'shift': shift,
-            'pose': pose,
-            'mouth': mouth,
-            'portrait': reference.latent,
-            **reference.reads,
-            **self._reads(past, 'past'),
-        }
+        with self._turn(decoding=False):
+            heard = {'mel': mel, 'motion': np.asarray(controls, np.float32), 'led': led}
+            told = self._run(
+                'condition', frames, {key: self._give(value) for key, value in heard.items()}
+            )
+            fixed = {
+                'state': self._give(np.array([state], np.int64)),
+                **dict(zip(('context', 'shift', 'pose', 'mouth'), told)),
+                'portrait': reference.portrait,
+                **reference.reads,
+                **self._reads(past, 'past'),
+            }
 
-        def predict(x: np.ndarray, angle: float) -> np.ndarray:
-            return self._run(
-                'velocity', frames, {'x': x, 'angle': np.array([angle], np.float32), **fixed}
-            )[0]
+            def predict(x: Any, angle: float) -> Any:
+                level = self._give(np.array([angle], np.float32))
+                return self._run('velocity', frames, {'x': x, 'angle': level, **fixed})[0]
 
-        x = sample(predict, np.ascontiguousarray(noise, np.float32), steps)
-        scale = self.config.residual_scale
-        return x if scale is None else reference.latent + x / np.float32(scale)
+            x = sample(predict, self._give(np.asarray(noise, np.float32)), steps)
+            scale = self.config.residual_scale
+            return self._take(x if scale is None else reference.portrait + x / scale)
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """Return the pictures of latents."""
-        return self._run('decoder', len(latents), {'latents': np.ascontiguousarray(latents)})[0]
+        with self._turn(decoding=True):
+            return self._take(
+                self._run('decoder', len(latents), {'latents': self._give(latents)})[0]
+            )

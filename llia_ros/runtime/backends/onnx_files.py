@@ -1,0 +1,51 @@
+"""Where the ONNX graphs of a model folder are kept, and whether they are those of its weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from llia_ros.model.config import ModelConfig
+from llia_ros.runtime.backends.graphs import GRAPHS, lengths
+
+MANIFEST = 'onnx.json'
+PRECISIONS = ('f32', 'f16', 'int8')
+
+
+def onnx_file(place: Path, graph: str, frames: int) -> Path:
+    """Return the file of a graph for so many frames: every length has fixed shapes."""
+    return place / f'{graph}-{frames}.onnx'
+
+
+def onnx_manifest(place: Path) -> dict[str, Any]:
+    """Return what the export wrote beside its graphs."""
+    return json.loads((place / MANIFEST).read_text())
+
+
+def onnx_folder(folder: Path, cfg: ModelConfig, precision: str) -> Path:
+    """Return where the ONNX graphs of a model folder are kept.
+
+    ValueError for a precision that does not exist, one that was not exported, or graphs exported
+    from other weights.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f'unknown precision {precision!r}: one of {", ".join(PRECISIONS)}')
+    place = folder / 'onnx' / precision
+    command = f'llia export {folder} --format onnx --precision {precision}'
+    wanted = [onnx_file(place, name, n) for name in GRAPHS for n in lengths(cfg, name)]
+    for path in [place / MANIFEST, *wanted]:
+        if not path.is_file():
+            raise ValueError(f'{path} is missing: export it first, {command}')
+    if onnx_manifest(place)['weights'] != weights_of(folder):
+        raise ValueError(
+            f'{place} was exported from other weights than those in {folder}: '
+            f'export it again, {command}'
+        )
+    return place
+
+
+def weights_of(folder: Path) -> str:
+    """Return the checksum that model.json states of a folder's weights."""
+    manifest = json.loads((folder / 'model.json').read_text())
+    return manifest['files'][f'{manifest["config"]["name"]}.safetensors']
