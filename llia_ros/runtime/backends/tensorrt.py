@@ -7,6 +7,7 @@ pictures travel.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +20,7 @@ from rich.progress import Progress
 from llia_ros.runtime.backends.graphs import GraphBackend
 from llia_ros.runtime.backends.onnx_files import onnx_folder, onnx_manifest
 from llia_ros.runtime.engine_builder import build_engine
-from llia_ros.runtime.engine_cache import EngineCache, EngineKey, engine_keys
+from llia_ros.runtime.engine_cache import EngineCache, engine_keys
 
 
 def libraries() -> tuple[ModuleType, ModuleType]:
@@ -43,9 +44,19 @@ def libraries() -> tuple[ModuleType, ModuleType]:
 
 
 class Engine:
-    """One engine, with memory of its own for every input and output; shapes are fixed."""
+    """One engine, with memory of its own for every input and output; shapes are fixed.
 
-    def __init__(self, trt: ModuleType, torch: ModuleType, runtime: Any, plan: bytes):
+    `outputs`: their names in the order in which `run` returns them.
+    """
+
+    def __init__(
+        self,
+        trt: ModuleType,
+        torch: ModuleType,
+        runtime: Any,
+        plan: bytes,
+        outputs: Sequence[str],
+    ):
         kinds = {
             trt.DataType.FLOAT: torch.float32,
             trt.DataType.HALF: torch.float16,
@@ -57,8 +68,7 @@ class Engine:
             raise RuntimeError('TensorRT refuses the engine')
         self._context = self._engine.create_execution_context()
         self._torch = torch
-        self.inputs: dict[str, Any] = {}
-        self.outputs: dict[str, Any] = {}
+        self._outputs, self._memory = outputs, {}
         for i in range(self._engine.num_io_tensors):
             name = self._engine.get_tensor_name(i)
             memory = torch.empty(
@@ -67,18 +77,16 @@ class Engine:
                 device='cuda',
             )
             self._context.set_tensor_address(name, memory.data_ptr())
-            taken = self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
-            (self.inputs if taken else self.outputs)[name] = memory
+            self._memory[name] = memory
 
     def run(self, inputs: dict[str, Any]) -> list[Any]:
         """Return copies of the outputs; everything is queued on the current stream."""
         for name, value in inputs.items():
-            if name in self.inputs:  # TensorRT drops an input that changes nothing
-                self.inputs[name].copy_(value, non_blocking=True)
+            self._memory[name].copy_(value, non_blocking=True)
         stream = self._torch.cuda.current_stream()
         if not self._context.execute_async_v3(stream.cuda_stream):
             raise RuntimeError('TensorRT could not run an engine')
-        return [memory.clone() for memory in self.outputs.values()]
+        return [self._memory[name].clone() for name in self._outputs]
 
 
 class TensorRTBackend(GraphBackend):
@@ -97,6 +105,7 @@ class TensorRTBackend(GraphBackend):
         super().__init__(folder)
         place = onnx_folder(folder, self.config, precision)
         self._torch = torch
+        outputs = {name: cut['outputs'] for name, cut in onnx_manifest(place)['graphs'].items()}
         major, minor = torch.cuda.get_device_capability()
         gpu = f'{torch.cuda.get_device_name()} sm_{major}{minor}'
         keys = engine_keys(folder, place, gpu, f'tensorrt {trt.__version__}')
@@ -108,7 +117,8 @@ class TensorRTBackend(GraphBackend):
                 def build(graph: str = graph) -> bytes:
                     return build_engine(trt, place / f'{graph}.onnx', graph, progress)
 
-                self._engines[graph] = Engine(trt, torch, runtime, engines.get(key, build))
+                plan = engines.get(key, build)
+                self._engines[graph] = Engine(trt, torch, runtime, plan, outputs[graph])
         self._streams = {decoding: torch.cuda.Stream() for decoding in (False, True)}
 
     def _run(self, name: str, frames: int, inputs: dict[str, Any]) -> list[Any]:
