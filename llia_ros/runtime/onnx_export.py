@@ -171,7 +171,7 @@ def write_graphs(
                 if plain is None:
                     raise ValueError('8 bits are calibrated on graphs in f32: write those first')
                 source = onnx_file(plain, cut.name, cut.frames)
-                model = to_int8(source, calibrate, cut.frames)
+                model = to_int8(source, calibrate)
             elif plain is not None:
                 model = onnx.load(onnx_file(plain, cut.name, cut.frames))
             else:

@@ -24,6 +24,9 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
 LAYERS = ('Conv', 'MatMul', 'Gemm')
+# They read or write sums over many layers, whose few large values leave 8 bits nothing for the
+# rest: measured on tiny, they make 15 of 17 % of the denoiser's error, and 4 % of its operations.
+WIDE_RANGE = ('conv_in', 'conv_out', 'conv_shortcut')
 # TensorRT knows zero points of 0 alone. Biases and products of two activations stay as they are.
 SYMMETRIC = {
     'ActivationSymmetric': True,
@@ -45,15 +48,15 @@ class Samples(CalibrationDataReader):
         return next(self._rest, None)
 
 
-def to_int8(path: Path, samples: Sequence[dict[str, np.ndarray]], frames: int) -> onnx.ModelProto:
+def to_int8(path: Path, samples: Sequence[dict[str, np.ndarray]]) -> onnx.ModelProto:
     """Return a graph whose convolutions and linears carry 8 bit weights and activations.
 
     `samples`: what the graph is given while a model draws. Scales are symmetric, those of weights
-    one a channel. Linears of one vector a frame (noise level, controls) stay as they are: they
-    cost nothing, and everything hangs on them. ValueError without samples.
+    one a channel. The layers of WIDE_RANGE stay as they are. ValueError without samples.
     """
     if not samples:
         raise ValueError(f'the calibration never used the graph {path.stem!r}')
+    names = [node.name for node in onnx.load(path, load_external_data=False).graph.node]
     with tempfile.TemporaryDirectory() as scratch:
         quantized = Path(scratch) / path.name
         # It warns that shapes are not inferred; they are fixed, and constants are folded.
@@ -68,7 +71,7 @@ def to_int8(path: Path, samples: Sequence[dict[str, np.ndarray]], frames: int) -
                 per_channel=True,
                 activation_type=QuantType.QInt8,
                 weight_type=QuantType.QInt8,
-                nodes_to_exclude=vectors(onnx.load(path, load_external_data=False), frames),
+                nodes_to_exclude=[name for name in names if any(w in name for w in WIDE_RANGE)],
                 calibrate_method=CalibrationMethod.MinMax,
                 use_external_data_format=True,
                 extra_options=SYMMETRIC,
@@ -76,18 +79,6 @@ def to_int8(path: Path, samples: Sequence[dict[str, np.ndarray]], frames: int) -
         finally:
             logging.disable(logging.NOTSET)
         return onnx.load(quantized)
-
-
-def vectors(model: onnx.ModelProto, frames: int) -> list[str]:
-    """Return the names of linear layers that work on one vector a frame."""
-    known = onnx.shape_inference.infer_shapes(model).graph
-    rows = {
-        value.name: value.type.tensor_type.shape.dim[0].dim_value
-        for value in (*known.value_info, *known.input, *known.output)
-        if value.type.tensor_type.shape.dim
-    }
-    linears = (node for node in known.node if node.op_type in ('MatMul', 'Gemm'))
-    return [node.name for node in linears if rows.get(node.output[0], 0) <= frames]
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
