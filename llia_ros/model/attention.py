@@ -14,6 +14,8 @@ from llia_ros.model.config import UNetConfig
 # by a factor of 2.5.
 FEW_KEYS = 144
 
+KeysValues = tuple[torch.Tensor, torch.Tensor]
+
 
 def share(x_B: torch.Tensor, count: int) -> torch.Tensor:
     """Return each of B items `count` times in a row, (B * count, ...)."""
@@ -35,21 +37,29 @@ class Attention(nn.Module):
         """Return the heads apart: (N, heads, L, C / heads)."""
         return x_NLC.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
+    def keys_values(self, tokens_NLC: torch.Tensor) -> KeysValues:
+        """Return keys and values (N, L, C) of tokens: of a reference, worth keeping."""
+        return self.to_k(tokens_NLC), self.to_v(tokens_NLC)
+
     def forward(
         self,
         x_NLC: torch.Tensor,
         context_NSC: torch.Tensor | None = None,
-        reference_BLC: torch.Tensor | None = None,
+        reference_BLC: torch.Tensor | KeysValues | None = None,
     ) -> torch.Tensor:
-        """Return attended tokens (N, L, C); each of B references serves N / B items."""
-        context = x_NLC if context_NSC is None else context_NSC
-        q, k, v = self.to_q(x_NLC), self.to_k(context), self.to_v(context)
+        """Return attended tokens (N, L, C); each of B references serves N / B items.
+
+        A reference is tokens, or what `keys_values` made of them.
+        """
+        q = self.to_q(x_NLC)
+        k, v = self.keys_values(x_NLC if context_NSC is None else context_NSC)
         if reference_BLC is not None:
-            # Projected once a clip, not once a frame.
-            count = x_NLC.shape[0] // reference_BLC.shape[0]
-            k_ref = share(self.to_k(reference_BLC), count)
-            v_ref = share(self.to_v(reference_BLC), count)
-            k, v = torch.cat([k, k_ref], dim=1), torch.cat([v, v_ref], dim=1)
+            # Projected once a clip at most, not once a frame.
+            projected = isinstance(reference_BLC, tuple)
+            k_ref, v_ref = reference_BLC if projected else self.keys_values(reference_BLC)
+            count = x_NLC.shape[0] // k_ref.shape[0]
+            k = torch.cat([k, share(k_ref, count)], dim=1)
+            v = torch.cat([v, share(v_ref, count)], dim=1)
         q, k, v = self.split(q), self.split(k), self.split(v)
         if k.shape[2] <= FEW_KEYS:
             weights = q @ k.transpose(2, 3) / math.sqrt(q.shape[-1])
@@ -100,7 +110,7 @@ class SpatialBlock(nn.Module):
         self,
         x_NLC: torch.Tensor,
         context_NSD: torch.Tensor | None,
-        reference_BLC: torch.Tensor | None,
+        reference_BLC: torch.Tensor | KeysValues | None,
         writes: list[torch.Tensor] | None,
     ) -> torch.Tensor:
         h = self.norm1(x_NLC)

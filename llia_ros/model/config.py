@@ -128,10 +128,11 @@ def to_dict(cfg: ModelConfig) -> dict[str, Any]:
 
 def from_dict(values: dict[str, Any]) -> ModelConfig:
     """Return the configuration that `to_dict` wrote; ValueError for names it does not know."""
-    return _build(ModelConfig('', UNetConfig(), UNetConfig()), values)
+    return build(ModelConfig('', UNetConfig(), UNetConfig()), values)
 
 
-def _build(example: Any, values: dict[str, Any]) -> Any:
+def build(example: Any, values: dict[str, Any]) -> Any:
+    """Return a dataclass like `example` from what `asdict` made of one, also by way of JSON."""
     known = {f.name for f in fields(example)}
     if unknown := set(values) - known:
         raise ValueError(
@@ -142,7 +143,7 @@ def _build(example: Any, values: dict[str, Any]) -> Any:
     for key, value in values.items():
         default = getattr(example, key)
         if is_dataclass(default):
-            value = _build(default, value)
+            value = build(default, value)
         elif isinstance(value, list):
             value = tuple(value)
         built[key] = value

@@ -41,3 +41,25 @@ class FaceLocator(nn.Module):
         for conv in self.convs:
             x = F.silu(conv(x))
         return self.conv_out(x)
+
+
+class DeepFaceLocator(nn.Module):
+    """The face locator of the full scale: a mask as large as the picture, three halvings."""
+
+    def __init__(self, out_channels: int, in_channels: int, widths: tuple[int, ...]):
+        super().__init__()
+        self.conv_in = nn.Conv2d(in_channels, widths[0], 3, padding=1)
+        self.blocks = nn.ModuleList()
+        for a, b in zip(widths, widths[1:]):
+            self.blocks.append(nn.Conv2d(a, a, 3, padding=1))
+            self.blocks.append(nn.Conv2d(a, b, 3, padding=1, stride=2))
+        self.conv_out = nn.Conv2d(widths[-1], out_channels, 3, padding=1)
+        nn.init.zeros_(self.conv_out.weight)
+        nn.init.zeros_(self.conv_out.bias)
+
+    def forward(self, mask_NCHW: torch.Tensor) -> torch.Tensor:
+        """Return features (N, C, H / 8, W / 8) of masks (N, 1 or 3, H, W) in 0 .. 1."""
+        x = F.silu(self.conv_in(mask_NCHW))
+        for conv in self.blocks:
+            x = F.silu(conv(x))
+        return self.conv_out(x)

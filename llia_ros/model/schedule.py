@@ -66,3 +66,18 @@ def linear_beta_angles(
     root = np.sqrt(np.cumprod(1 - np.linspace(start, end, count, dtype=np.float64)))
     root = (root - root[-1]) * root[0] / (root[0] - root[-1])
     return np.arccos(root)
+
+
+def trailing_steps(steps: int, count: int = 1000) -> list[tuple[int, int | None]]:
+    """Return the training timesteps of sampling in `steps` steps, each with where it goes.
+
+    Spaced as in Lin et al., 2305.08891, table 2 ("trailing"), the last of training first; None is
+    the clean latent. As in diffusers' DDIM, by which the public models were judged, a step is
+    `count // steps` long, even where that misses the next timestep by one. ValueError for less
+    than one step or more than `count`.
+    """
+    if not 1 <= steps <= count:
+        raise ValueError(f'sampling needs 1 to {count} steps, got {steps}')
+    timesteps = [round(count * (steps - i) / steps) - 1 for i in range(steps)]
+    ends = [t - count // steps for t in timesteps]
+    return [(t, end if end >= 0 else None) for t, end in zip(timesteps, ends)]

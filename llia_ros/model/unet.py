@@ -18,8 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from llia_ros.model.attention import AudioBlock, SpatialBlock, TemporalBlock
+from llia_ros.model.attention import AudioBlock, KeysValues, SpatialBlock, TemporalBlock
 from llia_ros.model.config import UNetConfig
+
+Read = torch.Tensor | KeysValues
 
 
 @dataclass
@@ -27,10 +29,11 @@ class Conditions:
     """What every block may look at.
 
     `frames`: F. `context`: (N, S, D) tokens for cross-attention. `audio`, `masks`: Hallo's audio
-    tokens and region masks per level. `reads`: per attention block (reference (B, L, C), past
-    (B, P, L, C) or None), in the order the ReferenceNet wrote them. `writes`: filled by the
-    ReferenceNet with one (N, L, C) tensor per attention block. `still`: each frame is drawn by
-    itself, attention over time is passed over (the first stage of a training).
+    tokens and region masks per level. `reads`: per attention block a reference, (B, L, C) or its
+    keys and values, and past frames, (B, P, L, C); either may be None; in the order the
+    ReferenceNet wrote them. `writes`: filled by the ReferenceNet with one (N, L, C) tensor per
+    attention block. `still`: each frame is drawn by itself, attention over time is passed over
+    (the first stage of a training).
     """
 
     frames: int = 1
@@ -38,7 +41,7 @@ class Conditions:
     context: torch.Tensor | None = None
     audio: torch.Tensor | None = None
     masks: Sequence[Sequence[torch.Tensor]] = ()
-    reads: Iterator[tuple[torch.Tensor, torch.Tensor | None]] | None = None
+    reads: Iterator[tuple[Read | None, torch.Tensor | None]] | None = None
     writes: list[torch.Tensor] | None = None
 
 
@@ -232,7 +235,8 @@ class UNet(nn.Module):
         if cfg.reader:
             end = max(i for i, block in enumerate(self.up_blocks) if block.spatial)
             del self.up_blocks[end + 1 :]
-            del self.up_blocks[end].upsamplers
+            if hasattr(self.up_blocks[end], 'upsamplers'):
+                del self.up_blocks[end].upsamplers
         else:
             self.conv_norm_out = nn.GroupNorm(cfg.groups, ch[0], eps=1e-5)
             self.conv_out = nn.Conv2d(ch[0], cfg.latent_channels, 3, padding=1)
@@ -240,12 +244,23 @@ class UNet(nn.Module):
     def embed(self, t_N: torch.Tensor, state_N: torch.Tensor | None = None) -> torch.Tensor:
         """Return the embedding (N, E) of noise levels (0 .. 1000) and state labels."""
         half = self.cfg.channels[0] // 2
-        rate = torch.exp(-math.log(10000.0) / half * torch.arange(half, device=t_N.device))
+        # In this order of rounding, which the public weights were trained with.
+        power = -math.log(10000.0) * torch.arange(half, device=t_N.device) / half
+        rate = torch.exp(power)
         angle = t_N.float()[:, None] * rate
         wave = torch.cat([angle.cos(), angle.sin()], dim=-1).to(self.conv_in.weight.dtype)
         first, second = self.time_embedding['linear_1'], self.time_embedding['linear_2']
         embedding = second(F.silu(first(wave)))
         return embedding if state_N is None else embedding + self.class_embedding(state_N)
+
+    def keys_values(self, reads: Sequence[torch.Tensor]) -> list[KeysValues]:
+        """Return keys and values of a reference's reads, to be kept as long as it is shown."""
+        blocks = [*self.down_blocks, self.mid_block, *self.up_blocks]
+        attentions = [a for block in blocks if block.spatial for a in block.attentions]
+        return [
+            attention.transformer_blocks[0].attn1.keys_values(read)
+            for attention, read in zip(attentions, reads, strict=True)
+        ]
 
     def forward(
         self,
