@@ -42,7 +42,7 @@ def clip(frames, seed=0):
     rng = np.random.default_rng(seed)
     return {
         'noise': rng.normal(size=(frames, *tiny().latent_shape)).astype(np.float32),
-        'mel': rng.uniform(-1, 1, (frames, 24, 64)).astype(np.float32),
+        'heard': rng.uniform(-1, 1, (frames, 24, 64)).astype(np.float32),
         'motion': rng.uniform(-0.3, 0.3, (frames, 9)).astype(np.float32),
         'past': rng.normal(size=(2, *tiny().latent_shape)).astype(np.float32),
     }
@@ -94,7 +94,7 @@ def test_a_free_clip_without_past_is_the_same(both):
     np.testing.assert_allclose(*drawn, atol=0.02)
 
 
-@pytest.mark.parametrize('part', ['noise', 'mel', 'motion', 'past'])
+@pytest.mark.parametrize('part', ['noise', 'heard', 'motion', 'past'])
 def test_every_input_matters(both, part):
     _, backend = both
     given = clip(4)

@@ -164,7 +164,7 @@ def test_frames_that_nobody_will_see_hear_silence():
     desk.push(5, end=True)
     clip = [clip for clip in desk.plan() + desk.play(10) if clip.voice][1]
     assert (clip.keep, clip.length) == (1, 4)
-    mel = clip.mel
+    mel = clip.heard
     assert np.array_equal(mel[1, :20], mel[0, 4:]) and (mel[1, 20:] == -1).all()
     assert np.array_equal(mel[3, :12], mel[0, 12:]) and (mel[3, 12:] == -1).all()
 
@@ -270,5 +270,5 @@ def test_clips_do_not_depend_on_when_the_planner_looks(sizes, length):
         (c.first, c.keep, c.length, c.state) for c in parts
     ]
     for one, other in zip(whole, parts, strict=True):
-        assert np.array_equal(one.mel, other.mel) and np.array_equal(one.motion, other.motion)
+        assert np.array_equal(one.heard, other.heard) and np.array_equal(one.motion, other.motion)
         assert np.array_equal(one.sound, other.sound)

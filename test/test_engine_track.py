@@ -103,8 +103,8 @@ def test_a_frame_is_drawable_once_all_it_hears_is_there():
 
 def test_each_column_is_computed_once_as_long_as_nothing_is_taken_back(monkeypatch):
     track, counted = Track(CONFIG), []
-    push = track._mel.push
-    monkeypatch.setattr(track._mel, 'push', lambda s: counted.append(len(s)) or push(s))
+    push = track._ears._mel.push
+    monkeypatch.setattr(track._ears._mel, 'push', lambda s: counted.append(len(s)) or push(s))
     track.begin(0)
     for at in range(60):
         track.lay(voice(640, at), 0.0)

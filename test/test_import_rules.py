@@ -26,7 +26,7 @@ MAY_USE_TORCH = (
     'runtime/export.py',
     'runtime/quantize.py',
 )
-FREE_OF_TORCH = ('model/config.py', 'model/sd15.py')
+FREE_OF_TORCH = ('model/config.py', 'model/sd15.py', 'model/pretrained.py')
 # Only a node knows ROS 2.
 ROS = {
     'rclpy',

@@ -155,11 +155,16 @@ class TemporalAttention(Attention):
     def __init__(self, dim: int, heads: int, max_frames: int):
         super().__init__(dim, heads)
         self.pos_encoder = nn.Module()
-        position = torch.arange(max_frames)[:, None]
-        rate = torch.exp(torch.arange(0, dim, 2) * (-math.log(10000.0) / dim))
-        wave = position * rate
-        table = torch.stack([wave.sin(), wave.cos()], dim=-1).flatten(1)
-        self.pos_encoder.register_buffer('pe', table[None])
+        self.pos_encoder.register_buffer('pe', torch.zeros(1, max_frames, dim))
+        self.place_frames()
+
+    def place_frames(self) -> None:
+        """Write the sinusoids."""
+        pe = self.pos_encoder.pe
+        position = torch.arange(pe.shape[1], device=pe.device)[:, None]
+        even = torch.arange(0, pe.shape[2], 2, device=pe.device)
+        wave = position * torch.exp(even * (-math.log(10000.0) / pe.shape[2]))
+        pe.copy_(torch.stack([wave.sin(), wave.cos()], dim=-1).flatten(1))
 
     def forward(self, x_NTC: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         return super().forward(x_NTC + self.pos_encoder.pe[:, : x_NTC.shape[1]])

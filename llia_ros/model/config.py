@@ -104,6 +104,11 @@ class ModelConfig:
     residual_scale: float | None = None  # diffuse (frame - portrait) * scale instead of the frame
 
     @property
+    def size(self) -> int:
+        """Side of the picture in pixels."""
+        return self.codec.size
+
+    @property
     def samples_per_frame(self) -> int:
         """Audio samples that one frame carries."""
         return self.audio.rate // self.fps
@@ -121,7 +126,7 @@ class ModelConfig:
         return self.codec.latent_channels, side, side
 
 
-def to_dict(cfg: ModelConfig) -> dict[str, Any]:
+def to_dict(cfg: Any) -> dict[str, Any]:
     """Return a configuration as plain numbers, strings, lists and dicts, ready for JSON."""
     return asdict(cfg)
 

@@ -16,6 +16,7 @@ from llia_ros.model.audio_encoder import AudioEncoder
 from llia_ros.model.config import MOTION, MOUTH, ModelConfig
 from llia_ros.model.expression import ExpressionAnimator
 from llia_ros.model.face_locator import FaceLocator, face_mask
+from llia_ros.model.schedule import angles
 from llia_ros.model.unet import Conditions, UNet
 
 Condition = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -66,6 +67,7 @@ class FaceModel(nn.Module):
         mel_NTM: torch.Tensor,
         motion_NM: torch.Tensor,
         led_N1: torch.Tensor,
+        clips: int = 1,
     ) -> Condition:
         """Return what frames are drawn from, computed once a clip.
 
@@ -94,6 +96,21 @@ class FaceModel(nn.Module):
             latents_NCHW, self.reference_net.embed(level), Conditions(writes=writes)
         )
         return writes
+
+    def reference(self, portrait_1CHW: torch.Tensor) -> list[torch.Tensor]:
+        """Return what `velocity` reads of a portrait, to be kept until it changes."""
+        return self.read(portrait_1CHW)
+
+    def before(
+        self, past_BPCHW: torch.Tensor, noise_BCHW: torch.Tensor | None = None
+    ) -> list[torch.Tensor]:
+        """Return what `velocity` takes of the frames before clips; their noise does not matter."""
+        B = past_BPCHW.shape[0]
+        return [read.unflatten(0, (B, -1)) for read in self.read(past_BPCHW.flatten(0, 1))]
+
+    def angles(self, steps: int) -> list[float]:
+        """Return the angles of so many steps of sampling."""
+        return angles(steps)
 
     def velocity(
         self,

@@ -7,53 +7,79 @@ Hallo (fudan-generative-vision/hallo, configs/inference/default.yaml).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from llia_ros.model.config import STATES, UNetConfig, build
-
-# How a public model hears: the shape of what one frame is drawn from.
-HEARD = {'whisper': (50, 384), 'wav2vec': (5, 12, 768)}
+from llia_ros.model.pretrained import (
+    AutoencoderConfig,
+    SpeechConfig,
+    wav2vec2_base,
+    whisper_tiny,
+)
 
 
 @dataclass(frozen=True)
 class FullScaleConfig:
     """One model of SD 1.5 size: its networks and how they were trained to run.
 
-    `hears`: key of HEARD. `whisper`: 50 tokens for the denoiser's own cross-attention. `wav2vec`:
-    5 frames of 12 hidden states, made into `audio_tokens` tokens for separate audio modules, and
-    the cross-attention reads `face_tokens` tokens of a face embedding of `face_dim` figures.
-    `locator_channels`, `locator_widths`: of the face locator. `clip`: frames trained on.
-    `past_frames`: how many the motion modules see before a clip. `steps`, `guidance`: of the
-    schedule in `schedule.trailing_timesteps`.
+    `audio`: its speech encoder. whisper gives 50 tokens for the denoiser's own cross-attention.
+    wav2vec gives 5 frames of 12 hidden states, made into `audio_tokens` tokens for separate audio
+    modules, and the cross-attention reads `face_tokens` tokens of a face embedding of `face_dim`
+    figures. `codec`: pictures to latents. `locator_channels`, `locator_widths`: of the face
+    locator. `face`: left, top, right and bottom of the face in the picture, fractions: portraits
+    are cut so, and the locator is told so. `clip`: frames trained on; `clip_lengths`: drawn.
+    `past_frames`: how many the motion modules see before a clip. `past_reads`: they see what the
+    ReferenceNet reads of them, as trained so; else the frames themselves, noised as far as the
+    clip, which any motion module takes. `steps`, `guidance`: of the schedule in
+    `schedule.trailing_timesteps`.
     """
 
     name: str
     denoiser: UNetConfig
     reference: UNetConfig
-    hears: str = 'whisper'
+    audio: SpeechConfig = field(default_factory=whisper_tiny)
+    codec: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     locator_channels: int = 1
     locator_widths: tuple[int, ...] = (16, 32, 96, 256)
     audio_hidden: int = 512
     audio_tokens: int = 32
     face_dim: int = 512
     face_tokens: int = 4
-    size: int = 512
+    face: tuple[float, float, float, float] = (0.25, 0.25, 0.75, 0.75)
     fps: int = 25
     clip: int = 12
+    clip_lengths: tuple[int, ...] = (4, 8, 12)
     past_frames: int = 2
+    past_reads: bool = True
     steps: int = 2
     guidance: float = 1.0
 
     @property
+    def size(self) -> int:
+        """Side of the picture in pixels."""
+        return self.codec.size
+
+    @property
+    def samples_per_frame(self) -> int:
+        """Audio samples that one frame carries, whole: the sound's clock sets the pace."""
+        return round(self.audio.rate / self.fps)
+
+    @property
+    def lookahead(self) -> int:
+        """Audio samples that a frame needs beyond its own."""
+        return self.audio.samples_after - self.samples_per_frame
+
+    @property
     def latent_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of one frame's latent."""
-        return self.denoiser.latent_channels, self.size // 8, self.size // 8
+        side = self.size // self.codec.factor
+        return self.denoiser.latent_channels, side, side
 
     @property
     def heard_shape(self) -> tuple[int, ...]:
         """Shape of what one frame hears."""
-        return HEARD[self.hears]
+        return self.audio.shape
 
 
 def echomimic(accelerated: bool = False) -> FullScaleConfig:
@@ -63,7 +89,7 @@ def echomimic(accelerated: bool = False) -> FullScaleConfig:
         UNetConfig(context_dim=384, context_gain=3.0, states=len(STATES) + 1),
         UNetConfig(context_dim=None, motion=False, reader=True),
         fps=24,
-        past_frames=0,
+        past_reads=False,
         steps=6 if accelerated else 30,
         guidance=1.0 if accelerated else 2.5,
     )
@@ -83,11 +109,11 @@ def hallo() -> FullScaleConfig:
             states=len(STATES) + 1,
         ),
         UNetConfig(context_dim=768, motion=False, reader=True),
-        hears='wav2vec',
+        audio=wav2vec2_base(),
         locator_channels=3,
         locator_widths=(16, 32, 64, 128),
         clip=16,
-        past_frames=2,
+        clip_lengths=(4, 8, 16),
         steps=40,
         guidance=3.5,
     )
@@ -95,7 +121,7 @@ def hallo() -> FullScaleConfig:
 
 def sd15() -> FullScaleConfig:
     """LLIA's own: EchoMimic's layout with past frames and few steps, to be trained."""
-    return replace(echomimic(), name='sd15', fps=25, past_frames=2, steps=2, guidance=1.0)
+    return replace(echomimic(), name='sd15', fps=25, past_reads=True, steps=2, guidance=1.0)
 
 
 PRESETS = {
@@ -120,7 +146,7 @@ def narrow(cfg: FullScaleConfig, channels: tuple[int, ...], size: int) -> FullSc
         cfg,
         denoiser=replace(cfg.denoiser, channels=channels),
         reference=replace(cfg.reference, channels=channels),
-        size=size,
+        codec=replace(cfg.codec, size=size),
     )
 
 

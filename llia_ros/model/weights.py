@@ -9,9 +9,10 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from llia_ros.model.codec import Codec
-from llia_ros.model.config import ModelConfig, from_dict, to_dict
+from llia_ros.model.config import from_dict, to_dict
 from llia_ros.model.face import FaceModel
 
 FORMAT = 1
@@ -23,7 +24,7 @@ def checksum(path: Path) -> str:
 
 
 def save_model(
-    folder: Path, face: FaceModel, codec: Codec, notes: dict[str, Any] | None = None
+    folder: Path, face: Any, codec: nn.Module, notes: dict[str, Any] | None = None
 ) -> None:
     """Write weights in half precision and model.json; `notes` are kept beside the sizes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,7 +38,7 @@ def save_model(
     write_manifest(folder, face.cfg, notes or {})
 
 
-def write_manifest(folder: Path, cfg: ModelConfig, notes: dict[str, Any]) -> None:
+def write_manifest(folder: Path, cfg: Any, notes: dict[str, Any]) -> None:
     """Write model.json: format, preset, sizes, notes, and the checksum of every other file."""
     files = {
         str(path.relative_to(folder)): checksum(path)
@@ -59,17 +60,24 @@ def load_model(folder: Path) -> tuple[FaceModel, Codec]:
 
     Raises ValueError where the weights are broken or do not fit the sizes in model.json.
     """
-    manifest = json.loads((folder / 'model.json').read_text())
-    cfg = from_dict(manifest['config'])
-    path = folder / f'{cfg.name}.safetensors'
+    cfg = from_dict(json.loads((folder / 'model.json').read_text())['config'])
+    face, codec = FaceModel(cfg), Codec(cfg.codec)
+    fill(folder / f'{cfg.name}.safetensors', face, codec)
+    return face.float(), codec.float()
+
+
+def fill(path: Path, face: nn.Module, codec: nn.Module) -> None:
+    """Load the weights of a file into networks, in the file's precision, ready for use.
+
+    Raises ValueError where they are broken or do not fit.
+    """
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ValueError(f'cannot read the weights {path}: {error}; fetch them again') from error
-    face, codec = FaceModel(cfg), Codec(cfg.codec)
     for part, module in (('face', face), ('codec', codec)):
         own = {
-            key[len(part) + 1 :]: value.float() if value.is_floating_point() else value
+            key[len(part) + 1 :]: value
             for key, value in tensors.items()
             if key.startswith(part + '.')
         }
@@ -82,5 +90,5 @@ def load_model(folder: Path) -> tuple[FaceModel, Codec]:
                 f'{path} does not fit model.json: {len(wrong)} tensors differ, the '
                 f'first is {part}.{wrong[0]}; they belong to another version'
             )
-        module.load_state_dict(own)
-    return face.eval().requires_grad_(False), codec.eval().requires_grad_(False)
+        module.load_state_dict(own, assign=True)
+        module.eval().requires_grad_(False)

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from llia_ros.audio.features import SILENCE
 from llia_ros.model.config import MOTION, STATES
 from llia_ros.runtime.backends import Backend, load_backend, model_folder
 from llia_ros.runtime.course import Clock, Course
+from llia_ros.runtime.ears import silence
 from llia_ros.runtime.family import Families
 from llia_ros.runtime.meter import Meter, Pace
 from llia_ros.runtime.motion import EYE_RANGE
@@ -69,7 +69,7 @@ class Avatar:
         self._clock = clock
         self._course = course = Course(timer)
         self._pace = Pace()
-        self._portrait = Portrait(fit(portrait, config.codec.size))
+        self._portrait = Portrait(fit(portrait, config.size))
         self._families: Families | None = None
         self._looks: OrderedDict[tuple[str, float] | None, Look] = OrderedDict()
         self._expression: tuple[str, float] | None = None
@@ -85,7 +85,7 @@ class Avatar:
         self._timetable = Timetable(
             course,
             self.meter,
-            config.fps,
+            config.audio.rate / config.samples_per_frame,
             config.samples_per_frame,
             options.paced,
             clock,
@@ -122,7 +122,7 @@ class Avatar:
         """
         folder = model_folder(model)
         loaded = load_backend(folder, backend)
-        image = load_portrait(portrait, folder, loaded.config.codec.size, force)
+        image = load_portrait(portrait, folder, loaded.config.size, force)
         avatar = cls(loaded, image, options, clock=clock, **changes)
         avatar._families = None if force else Families.load(folder)
         return avatar
@@ -201,7 +201,7 @@ class Avatar:
         ValueError for another type or shape, too small a picture or, where `load` was not told
         to force it, one far from the faces that the model knows.
         """
-        fitted = fit(image, self.config.codec.size)
+        fitted = fit(image, self.config.size)
         if self._families:
             self._families.check(fitted)
         portrait = Portrait(fitted)
@@ -304,16 +304,15 @@ class Avatar:
 
     def _warm_up(self, look: Look) -> None:
         """Draw a clip of each length, so that the first to be seen are not late, and time them."""
-        audio, now = self.config.audio, self._course.clock.now
+        now = self._course.clock.now
         lengths = sorted(self.options.clip_lengths or self.config.clip_lengths)
         for again, length in enumerate([lengths[0], *lengths]):
             noise = np.zeros((length, *self.config.latent_shape), np.float32)
-            mel = np.full((length, audio.columns, audio.bins), SILENCE, np.float32)
             motion = np.zeros((length, len(MOTION)), np.float32) if self.options.led else None
             start = now()
             latents = self.backend.denoise(
                 noise,
-                mel,
+                silence(self.config, length),
                 motion,
                 STATES.index('idle'),
                 look.reference(self.backend),

@@ -38,7 +38,7 @@ class Clip:
     look: Look
     fresh: bool  # a new portrait: nothing came before
     steps: int
-    mel: np.ndarray  # (F, columns, bins)
+    heard: np.ndarray  # (F, ...), as the model's ears have it
     motion: np.ndarray | None  # (F, 9)
     sound: np.ndarray  # int16 (keep, samples a frame)
     arrived: list[float | None]  # when the sound of each frame was there
@@ -96,7 +96,7 @@ def stage(course: Course, name: str, work: Callable[[], None]) -> threading.Thre
 
 
 class Sampler:
-    """Draws the latents of clips: one fixed noise, and the two frames before each as its past."""
+    """Draws the latents of clips: one fixed noise, and the frames before each as its past."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class Sampler:
         start = self._course.clock.now()
         latents = self._backend.denoise(
             self._noise[: clip.length],
-            clip.mel,
+            clip.heard,
             clip.motion,
             STATES.index(clip.state),
             clip.look.reference(self._backend),
@@ -150,11 +150,14 @@ class Sampler:
             self._latents.pop(clip.first + at - _LATENTS_KEPT, None)
 
     def _past(self, first: int) -> np.ndarray | None:
-        """Return the latents of the two frames before `first`, (2, ...), None at the start."""
-        last = self._latents.get(first - 1)
-        if last is None:
-            return None
-        return np.stack([self._latents.get(first - 2, last), last])
+        """Return the latents of the frames before `first`, (P, ...), None at the start."""
+        found: list[np.ndarray] = []
+        for before in range(1, self._backend.config.past_frames + 1):
+            latent = self._latents.get(first - before)
+            if latent is None and not found:
+                return None
+            found.insert(0, found[0] if latent is None else latent)
+        return np.stack(found) if found else None
 
 
 class Decoder:

@@ -10,11 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import ceil
 
-import numpy as np
-
-from llia_ros.audio.features import SILENCE
-from llia_ros.model.config import ModelConfig
 from llia_ros.runtime.course import Course
+from llia_ros.runtime.ears import followed_by_silence
+from llia_ros.runtime.engine_config import EngineConfig
 from llia_ros.runtime.meter import Meter, Pace
 from llia_ros.runtime.pipeline import Channel, Clip
 from llia_ros.runtime.plan import Plan, Planned
@@ -32,7 +30,7 @@ class Planner:
     def __init__(
         self,
         course: Course,
-        config: ModelConfig,
+        config: EngineConfig,
         look: Look,
         pace: Pace,
         meter: Meter,
@@ -347,22 +345,10 @@ class Planner:
             planned.wish.look,
             fresh,
             steps,
-            _followed_by_silence(track.hear(first, keep), planned.length),
+            followed_by_silence(self._config, track.hear(first, keep), planned.length),
             motion,
             track.sound(first, keep),
             [track.arrived(first + at) for at in range(keep)],
             track.onset(first),
             self._course.clock.now(),
         )
-
-
-def _followed_by_silence(mel: np.ndarray, length: int) -> np.ndarray:
-    """Lengthen what frames hear, (n, columns, bins), by frames that nobody will see."""
-    extra = length - len(mel)
-    if not extra:
-        return mel
-    frames, columns, bins = mel.shape
-    span = np.full((columns + 4 * extra, bins), SILENCE, np.float32)
-    span[:columns] = mel[-1]
-    tail = [span[4 * at : 4 * at + columns] for at in range(1, extra + 1)]
-    return np.concatenate([mel, np.stack(tail)])

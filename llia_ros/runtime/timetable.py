@@ -42,7 +42,7 @@ class Timetable:
         self,
         course: Course,
         meter: Meter,
-        fps: int,
+        fps: float,
         samples: int,
         paced: bool,
         stamps: Callable[[], float] = time.time,

@@ -1,7 +1,7 @@
 """The sound that leaves the robot, laid on frames: speech where there is some, silence elsewhere.
 
-Its sample count is the engine's only clock. It also knows what each frame hears (log-mel columns,
-each computed once as long as nothing is taken back) and which frames carry speech.
+Its sample count is the engine's only clock. It also knows what each frame hears and which frames
+carry speech.
 """
 
 from bisect import bisect_left
@@ -10,11 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from llia_ros.audio.features import BINS, HOP, WINDOW, LogMel, windows
-from llia_ros.model.config import ModelConfig
-
-# Columns whose samples must be heard again before a column comes out right after a jump back.
-_REHEARD = -(-(WINDOW - HOP) // HOP) + 1
+from llia_ros.runtime.ears import ears
+from llia_ros.runtime.engine_config import EngineConfig
 
 
 @dataclass
@@ -34,7 +31,7 @@ class Region:
 class Track:
     """Holds the last seconds of the output sound; used by one thread."""
 
-    def __init__(self, config: ModelConfig, quiet: int = 100, hang: int = 20) -> None:
+    def __init__(self, config: EngineConfig, quiet: int = 100, hang: int = 20) -> None:
         """Start in silence.
 
         `quiet`: samples up to this size are silence; `hang`: frames of silence within an
@@ -48,10 +45,7 @@ class Track:
         self._regions: deque[Region] = deque()
         self._sound = np.zeros(0, np.int16)
         self._begin = 0  # sample of the track at _sound[0]
-        self._mel = LogMel()
-        self._heard = 0  # samples that became columns
-        self._columns = np.zeros((0, BINS), np.float32)
-        self._first_column = 0
+        self._ears = ears(config, self._samples)
 
     @property
     def end(self) -> int:
@@ -88,7 +82,7 @@ class Track:
         region.samples += len(samples)
         region.totals.append(region.samples)
         region.times.append(arrived)
-        self._rewind(self.end)  # silence was assumed here
+        self._ears.rewind(self.end)  # silence was assumed here
         self._lay(samples)
         self._note_voice(region, region.samples // self.frame)
 
@@ -113,17 +107,13 @@ class Track:
                 region.samples = min(region.samples, (region.end - region.first) * self.frame)
                 region.hang = first - region.end
                 del region.voiced[region.end - region.first :]
-        self._rewind(first * self.frame)
+        self._ears.rewind(first * self.frame)
         self._sound = self._sound[: max(0, first * self.frame - self._begin)]
         self.free = first
 
     def forget(self, frame: int) -> None:
         """Free what only frames before `frame` need."""
-        columns = 4 * frame - self.config.audio.columns_before - self._first_column
-        if columns > 256:
-            self._columns = self._columns[columns:].copy()
-            self._first_column += columns
-        samples = min(frame * self.frame - 4 * WINDOW, self._heard - 4 * WINDOW) - self._begin
+        samples = self._ears.forget(frame) - self._begin
         if samples > 32000:
             self._sound = self._sound[samples:].copy()
             self._begin += samples
@@ -181,14 +171,8 @@ class Track:
         return self._samples(first * self.frame, (first + frames) * self.frame).reshape(frames, -1)
 
     def hear(self, first: int, frames: int) -> np.ndarray:
-        """Return what some frames hear, float32 (frames, columns, bins); silence after the end."""
-        audio = self.config.audio
-        until = (4 * (first + frames - 1) + audio.columns_after) * HOP
-        if until > self._heard:
-            new = self._mel.push(self._samples(self._heard, until))
-            self._columns = np.concatenate([self._columns, new])
-            self._heard = until
-        return windows(self._columns, first, frames, audio, self._first_column)
+        """Return what some frames hear, as `ears` has it; silence after the end."""
+        return self._ears.hear(first, frames)
 
     def _note_voice(self, region: Region, frames: int) -> None:
         known = len(region.voiced)
@@ -208,13 +192,3 @@ class Track:
                 low - self._begin : high - self._begin
             ]
         return samples
-
-    def _rewind(self, sample: int) -> None:
-        """Unhear the columns that end after a sample."""
-        start = sample // HOP
-        if start * HOP >= self._heard:
-            return
-        self._columns = self._columns[: max(0, start - self._first_column)]
-        self._mel.reset()
-        self._mel.push(self._samples((start - _REHEARD) * HOP, start * HOP))
-        self._heard = start * HOP

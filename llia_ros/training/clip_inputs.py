@@ -47,6 +47,7 @@ class ClipInputs:
             clips.mel.flatten(0, 1),
             clips.motion.flatten(0, 1),
             clips.led.repeat_interleave(self.F, dim=0),
+            self.B,
         )
         self.reads = model.read(self.portrait)
         self.past_reads = None
@@ -54,8 +55,7 @@ class ClipInputs:
             return
         # What reads a portrait well reads a past frame well: no gradient for a third of the cost.
         with torch.no_grad():
-            past = model.read(clips.past.flatten(0, 1))
-        self.past_reads = [read.unflatten(0, (self.B, -1)) for read in past]
+            self.past_reads = model.before(clips.past)
 
     def tell(self, clips: Clips, rng: np.random.Generator) -> None:
         """Give TOLD_SHARE of the clips the true mouths of frames that speak.

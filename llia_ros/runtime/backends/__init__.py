@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from llia_ros.model.config import ModelConfig
+from llia_ros.runtime.engine_config import EngineConfig
 
 FORMAT = 1
 BACKENDS = {'openvino': 'OpenVINOBackend', 'torch': 'TorchBackend'}
@@ -24,7 +24,7 @@ class Backend(Protocol):
     """
 
     name: str
-    config: ModelConfig
+    config: EngineConfig
 
     def encode(self, image: np.ndarray) -> np.ndarray:
         """Return the latent of a picture, uint8 (S, S, 3) RGB -> (32, 16, 16)."""
@@ -38,7 +38,7 @@ class Backend(Protocol):
     def denoise(
         self,
         noise: np.ndarray,
-        mel: np.ndarray,
+        heard: np.ndarray,
         motion: np.ndarray | None,
         state: int,
         reference: Any,
@@ -47,9 +47,9 @@ class Backend(Protocol):
     ) -> np.ndarray:
         """Return a clip's clean latents, (F, 32, 16, 16), by `steps` steps of sampling.
 
-        noise (F, 32, 16, 16); mel (F, columns, bins); motion (F, 9), None leaves it free; state:
-        index of STATES; past: the two clean latents before the clip, (2, 32, 16, 16), None
-        repeats the reference.
+        noise (F, 32, 16, 16); heard (F, ...), see `ears`; motion (F, 9), None leaves it free;
+        state: index of STATES; past: the clean latents before the clip, as many as
+        `config.past_frames`, None repeats the reference.
         """
 
     def decode(self, latents: np.ndarray) -> np.ndarray:

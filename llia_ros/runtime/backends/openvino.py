@@ -93,7 +93,7 @@ class OpenVINOBackend:
     def denoise(
         self,
         noise: np.ndarray,
-        mel: np.ndarray,
+        heard: np.ndarray,
         motion: np.ndarray | None,
         state: int,
         reference: Reference,
@@ -107,7 +107,7 @@ class OpenVINOBackend:
         context, shift, pose, mouth = self._run(
             'condition',
             frames,
-            {'mel': mel, 'motion': np.ascontiguousarray(controls, np.float32), 'led': led},
+            {'mel': heard, 'motion': np.ascontiguousarray(controls, np.float32), 'led': led},
         )
         if past is None:
             past = np.repeat(reference.latent, self.config.past_frames, axis=0)
