@@ -114,10 +114,17 @@ class FullScaleFace(nn.Module):
 
         `heard_NT`: windows of sound, int16. Motion is not led: public weights move by themselves.
         """
+        return self.told(self.hear(heard_NT, clips))
+
+    def hear(self, heard_NT: torch.Tensor, clips: int = 1) -> torch.Tensor:
+        """Return what the ears make of windows of sound, (N, *cfg.heard_shape)."""
         windows = self._windows(heard_NT, clips).float() / 32768
         with torch.autocast(heard_NT.device.type, enabled=False), torch.no_grad():
-            tokens = self.ears(windows)
-        mask, regions = self._masks(heard_NT.device)
+            return self.ears(windows)
+
+    def told(self, tokens: torch.Tensor) -> Condition:
+        """Return what frames are drawn from, of what the ears made of their sound."""
+        mask, regions = self._masks(tokens.device)
         return self.networks.condition(tokens.to(self.dtype), mask, regions)
 
     def read(self, latents_NCHW: torch.Tensor) -> list[torch.Tensor]:

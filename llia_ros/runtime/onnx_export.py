@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,22 +20,36 @@ import onnx
 import onnxruntime
 import torch
 
-from llia_ros.model.weights import load_model
-from llia_ros.runtime.backends.graphs import GRAPHS, lengths
-from llia_ros.runtime.backends.onnx import OnnxBackend
+from llia_ros.model.full_face import FullScaleFace
+from llia_ros.model.full_weights import load_any
+from llia_ros.runtime.backends.graphs import (
+    GraphBackend,
+    graph_backend,
+    graph_config,
+    graph_lengths,
+)
+from llia_ros.runtime.backends.onnx import OnnxRunner, session
 from llia_ros.runtime.backends.onnx_files import MANIFEST, onnx_file, weights_of
-from llia_ros.runtime.export import Graph, graphs
+from llia_ros.runtime.export import Graph
+from llia_ros.runtime.export import graphs as tiny_graphs
+from llia_ros.runtime.full_scale_graphs import full_scale_graphs
 from llia_ros.runtime.onnx_quantize import to_half, to_int8
 from llia_ros.runtime.onnx_weights import SharedWeights
 
 OPSET = 19  # the first whose QuantizeLinear takes half precision
-SMALLER = ('encoder', 'reads', 'velocity', 'decoder')  # the others cost next to nothing
-QUANTIZED = ('reads', 'velocity', 'decoder')
-KEPT = 48  # calibration inputs a graph and length
-HELD_OUT = 4  # of them to measure with, never to calibrate with
+SMALLER = (
+    'encoder',
+    'reads',
+    'reference',
+    'velocity',
+    'decoder',
+)  # the others cost next to nothing
+QUANTIZED = ('reads', 'reference', 'velocity', 'decoder')
+KEPT = 24  # calibration inputs a graph and length
+HELD_OUT = 3  # of them to measure with, never to calibrate with
 
 Inputs = dict[str, np.ndarray]
-Draw = Callable[[OnnxBackend], None]
+Draw = Callable[[GraphBackend], None]
 
 
 @dataclass(frozen=True)
@@ -60,27 +74,34 @@ class Exported:
     error: float
 
 
-class Recorder(OnnxBackend):
-    """A backend that keeps what its graphs are given."""
+class Recorder(OnnxRunner):
+    """Keeps what graphs are given."""
 
-    def __init__(self, folder: Path, place: Path):
+    def __init__(self, place: Path):
         self.seen: dict[str, list[Inputs]] = {}
-        super().__init__(folder, place=place)
+        super().__init__(place)
 
-    def _run(self, name: str, frames: int, inputs: Inputs) -> list[np.ndarray]:
-        kept = self.seen.setdefault(f'{name}-{frames}', [])
+    def run(self, graph: str, inputs: Inputs) -> list[np.ndarray]:
+        """Return the outputs of a graph."""
+        kept = self.seen.setdefault(graph, [])
         if len(kept) < KEPT:
             kept.append({key: np.array(value) for key, value in inputs.items()})
-        return super()._run(name, frames, inputs)
+        return super().run(graph, inputs)
 
 
+@torch.no_grad()
 def cuts(folder: Path) -> list[Cut]:
     """Return the graphs of a model folder, once for each number of frames they run with."""
-    face, codec = load_model(folder)
-    found = []
-    for frames in sorted({n for name in GRAPHS for n in lengths(face.cfg, name)}):
-        for name, (module, inputs, outputs) in graphs(face, codec, frames).items():
-            if frames in lengths(face.cfg, name):
+    face, codec = load_any(folder)
+    face, codec = face.float(), codec.float()
+    lengths, found = graph_lengths(graph_config(folder)), []
+    for frames in sorted({n for of_graph in lengths.values() for n in of_graph}):
+        if isinstance(face, FullScaleFace):
+            graphs = full_scale_graphs(face, codec, frames)
+        else:
+            graphs = tiny_graphs(face, codec, frames)
+        for name, (module, inputs, outputs) in graphs.items():
+            if frames in lengths.get(name, ()):
                 if name == 'reads':
                     inputs = {'latents': torch.zeros(frames, *face.cfg.latent_shape)}
                 found.append(Cut(name, frames, module.eval(), inputs, outputs))
@@ -135,14 +156,12 @@ def random_inputs(cut: Cut, seed: int) -> Inputs:
 @torch.no_grad()
 def relative_error(path: Path, cut: Cut, probes: list[Inputs]) -> float:
     """Return how far a file's outputs are from torch's, relative, of the worst output."""
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path, settings, ['CPUExecutionProvider'])
+    running = session(path)
     off, size = np.zeros(len(cut.outputs)), np.zeros(len(cut.outputs))
     for probe in probes:
         wanted = cut.module(*(torch.from_numpy(probe[key]) for key in cut.inputs))
         wanted = wanted if isinstance(wanted, tuple) else (wanted,)
-        for i, (got, want) in enumerate(zip(session.run(None, probe), wanted)):
+        for i, (got, want) in enumerate(zip(running.run(None, probe), wanted)):
             truth = want.numpy().astype(np.float64)
             off[i] += np.square(got - truth).sum()
             size[i] += np.square(truth).sum()
@@ -162,6 +181,7 @@ def write_graphs(
     'velocity-8', of which the last few are not calibrated with but measured with. `plain`: a
     folder that holds the same graphs in f32 already.
     """
+    place.mkdir(parents=True, exist_ok=True)
     with SharedWeights(place) as weights:
         for cut in cuts:
             path = onnx_file(place, cut.name, cut.frames)
@@ -184,49 +204,41 @@ def write_graphs(
             yield Exported(path, relative_error(path, cut, probes))
 
 
-def export_onnx(
-    folder: Path, precision: str, draw: Draw | None = None, place: Path | None = None
-) -> Iterator[Exported]:
-    """Write the ONNX graphs of a model folder, into `place` or FOLDER/onnx/PRECISION.
+def export_onnx(folder: Path, precision: str, draw: Draw | None = None) -> Iterator[Exported]:
+    """Write the ONNX graphs of a model folder into its onnx/PRECISION.
 
     `int8` needs `draw`, which uses the backend it is given as a stream would, on what the model
     was trained for. What was there before is replaced when all graphs are written.
     """
-    place = place or folder / 'onnx' / precision
+    place = folder / 'onnx' / precision
     place.parent.mkdir(parents=True, exist_ok=True)
     found = cuts(folder)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix='.onnx-') as scratch:
-        plain, ready = Path(scratch) / 'plain', Path(scratch) / 'ready'
-        samples = None
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix='.') as scratch:
+        plain, ready = None, Path(scratch) / 'ready'
+        samples: dict[str, list[Inputs]] = {}
         if precision == 'int8':
             if draw is None:
                 raise ValueError('8 bits need scenes to calibrate on')
-            plain.mkdir()
-            for _ in write_graphs(found, plain, 'f32'):
-                pass
-            recorder = Recorder(folder, plain)
-            draw(recorder)
+            plain = Path(scratch) / 'plain'
+            describe(folder, plain, 'f32', found, list(write_graphs(found, plain, 'f32')))
+            recorder = Recorder(plain)
+            draw(graph_backend('onnx', folder, recorder))
             samples = recorder.seen
-        ready.mkdir()
         done = []
-        for exported in write_graphs(
-            found, ready, precision, samples, plain if precision == 'int8' else None
-        ):
+        for exported in write_graphs(found, ready, precision, samples, plain):
             done.append(exported)
-            yield Exported(place / exported.path.name, exported.error)
-        (ready / MANIFEST).write_text(
-            json.dumps(describe(folder, precision, found, done), indent=1)
-        )
+            yield replace(exported, path=place / exported.path.name)
+        describe(folder, ready, precision, found, done)
         if place.exists():
             shutil.rmtree(place)
         ready.rename(place)
 
 
 def describe(
-    folder: Path, precision: str, cuts: list[Cut], done: list[Exported]
-) -> dict[str, object]:
-    """Return what is written beside graphs: the weights they came from, shapes and errors."""
-    return {
+    folder: Path, place: Path, precision: str, cuts: list[Cut], done: list[Exported]
+) -> None:
+    """Write beside graphs the weights they came from, their shapes and their errors."""
+    manifest = {
         'precision': precision,
         'weights': weights_of(folder),
         'graphs': {
@@ -238,3 +250,4 @@ def describe(
             for cut, exported in zip(cuts, done)
         },
     }
+    (place / MANIFEST).write_text(json.dumps(manifest, indent=1) + '\n')

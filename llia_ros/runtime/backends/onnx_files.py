@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from llia_ros.model.config import ModelConfig
-from llia_ros.runtime.backends.graphs import GRAPHS, lengths
+from llia_ros.runtime.backends.graphs import graph_lengths
 
 MANIFEST = 'onnx.json'
 PRECISIONS = ('f32', 'f16', 'int8')
@@ -23,7 +22,7 @@ def onnx_manifest(place: Path) -> dict[str, Any]:
     return json.loads((place / MANIFEST).read_text())
 
 
-def onnx_folder(folder: Path, cfg: ModelConfig, precision: str) -> Path:
+def onnx_folder(folder: Path, cfg: Any, precision: str) -> Path:
     """Return where the ONNX graphs of a model folder are kept.
 
     ValueError for a precision that does not exist, one that was not exported, or graphs exported
@@ -33,7 +32,8 @@ def onnx_folder(folder: Path, cfg: ModelConfig, precision: str) -> Path:
         raise ValueError(f'unknown precision {precision!r}: one of {", ".join(PRECISIONS)}')
     place = folder / 'onnx' / precision
     command = f'llia export {folder} --format onnx --precision {precision}'
-    wanted = [onnx_file(place, name, n) for name in GRAPHS for n in lengths(cfg, name)]
+    lengths = graph_lengths(cfg).items()
+    wanted = [onnx_file(place, graph, n) for graph, frames in lengths for n in frames]
     for path in [place / MANIFEST, *wanted]:
         if not path.is_file():
             raise ValueError(f'{path} is missing: export it first, {command}')

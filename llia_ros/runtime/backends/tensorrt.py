@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from rich.progress import Progress
 
-from llia_ros.runtime.backends.graphs import GraphBackend
+from llia_ros.runtime.backends.graphs import GraphBackend, graph_backend, graph_config
 from llia_ros.runtime.backends.onnx_files import onnx_folder, onnx_manifest
 from llia_ros.runtime.engine_builder import build_engine
 from llia_ros.runtime.engine_cache import EngineCache, engine_keys
@@ -89,46 +89,56 @@ class Engine:
         return [self._memory[name].clone() for name in self._outputs]
 
 
-class TensorRTBackend(GraphBackend):
-    """Draws clips with engines of a model folder's ONNX graphs; see `Backend` for shapes.
+class TensorRTRunner:
+    """Runs engines, as `Runner` has it; arrays are torch's, denoiser and decoder on streams."""
 
-    `precision`: f32, f16 or int8, as exported. `cache`: folder of engines, by default the user's.
-    Engines that are missing there are built, which takes minutes. Denoiser and decoder run on
-    streams of their own.
-    """
+    device = 'cuda'
 
-    name = 'tensorrt'
-
-    def __init__(self, folder: Path, precision: str = 'f16', cache: Path | None = None):
-        folder = Path(folder)
-        trt, torch = libraries()
-        super().__init__(folder)
-        place = onnx_folder(folder, self.config, precision)
-        self._torch = torch
-        outputs = {name: cut['outputs'] for name, cut in onnx_manifest(place)['graphs'].items()}
-        major, minor = torch.cuda.get_device_capability()
-        gpu = f'{torch.cuda.get_device_name()} sm_{major}{minor}'
-        keys = engine_keys(folder, place, gpu, f'tensorrt {trt.__version__}')
-        runtime, engines = trt.Runtime(trt.Logger(trt.Logger.ERROR)), EngineCache(cache)
-        self._engines: dict[str, Engine] = {}
-        with Progress() as progress:
-            for graph, key in keys.items():
-
-                def build(graph: str = graph) -> bytes:
-                    return build_engine(trt, place / f'{graph}.onnx', graph, progress)
-
-                plan = engines.get(key, build)
-                self._engines[graph] = Engine(trt, torch, runtime, plan, outputs[graph])
+    def __init__(self, torch: ModuleType, engines: dict[str, Engine]):
+        self._torch, self._engines = torch, engines
         self._streams = {decoding: torch.cuda.Stream() for decoding in (False, True)}
 
-    def _run(self, name: str, frames: int, inputs: dict[str, Any]) -> list[Any]:
-        return self._engines[f'{name}-{frames}'].run(inputs)
+    def run(self, graph: str, inputs: dict[str, Any]) -> list[Any]:
+        """Return the outputs of a graph."""
+        return self._engines[graph].run(inputs)
 
-    def _give(self, value: np.ndarray) -> Any:
+    def give(self, value: np.ndarray) -> Any:
+        """Return an array on the GPU."""
         return self._torch.from_numpy(np.ascontiguousarray(value)).to('cuda')
 
-    def _take(self, value: Any) -> np.ndarray:
+    def take(self, value: Any) -> np.ndarray:
+        """Return an output as numpy's."""
         return value.cpu().numpy()
 
-    def _turn(self, decoding: bool) -> AbstractContextManager[Any]:
+    def turn(self, decoding: bool) -> AbstractContextManager[Any]:
+        """Return the stream of the decoder's thread or of the other's."""
         return self._torch.cuda.stream(self._streams[decoding])
+
+
+def tensorrt_backend(
+    folder: Path, precision: str = 'f16', cache: Path | None = None
+) -> GraphBackend:
+    """Return what draws clips with TensorRT's engines of a model folder's ONNX graphs.
+
+    `precision`: f32, f16 or int8, as exported. `cache`: folder of engines, by default the user's.
+    Engines that are missing there are built, which takes minutes. ImportError or ValueError says
+    which library, GPU or export is missing.
+    """
+    folder = Path(folder)
+    trt, torch = libraries()
+    place = onnx_folder(folder, graph_config(folder), precision)
+    graphs = onnx_manifest(place)['graphs']
+    major, minor = torch.cuda.get_device_capability()
+    gpu = f'{torch.cuda.get_device_name()} sm_{major}{minor}'
+    keys = engine_keys(folder, place, gpu, f'tensorrt {trt.__version__}')
+    runtime, kept = trt.Runtime(trt.Logger(trt.Logger.ERROR)), EngineCache(cache)
+    engines = {}
+    with Progress() as progress:
+        for graph, key in keys.items():
+
+            def build(graph: str = graph) -> bytes:
+                return build_engine(trt, place / f'{graph}.onnx', graph, progress)
+
+            plan = kept.get(key, build)
+            engines[graph] = Engine(trt, torch, runtime, plan, graphs[graph]['outputs'])
+    return graph_backend('tensorrt', folder, TensorRTRunner(torch, engines))
