@@ -33,6 +33,8 @@ ROS = [
     'ros-std-srvs~=5.3.6',
 ]
 TRAIN = ['torch>=2.2', 'safetensors>=0.4', 'nncf>=2.13', 'matplotlib>=3.5']
+# Graphs for other runtimes: exported (with `train`), run, and what TensorRT builds engines from.
+ONNX = ['onnx>=1.16', 'onnxruntime>=1.18']
 ECHO = ['livekit>=1.0']
 EXTRAS = {
     'ros': ROS,
@@ -44,10 +46,12 @@ EXTRAS = {
         'transformers>=4.40',
         'tensorrt>=10; platform_machine == "x86_64"',
     ],
+    'onnx': ONNX,
     'echo': ECHO,
     'demo': ['matplotlib>=3.5'],
     'dev': [
         *TRAIN,
+        *ONNX,
         *ECHO,
         'pytest>=7,<9',  # launch_testing 3.4 does not load in pytest 9
         'hypothesis>=6.80',

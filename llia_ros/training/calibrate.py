@@ -10,6 +10,17 @@ from llia_ros.training.faces import REST_MOUTH, render
 from llia_ros.training.scenes import Voices, make_scene
 
 
+def hear(scene: Scene, cfg: EngineConfig) -> np.ndarray:
+    """Return what each of a scene's frames hears, by the ears that the engine would use."""
+
+    def samples(start: int, end: int) -> np.ndarray:
+        start, end = start + LEAD * FRAME, end + LEAD * FRAME
+        inside = scene.samples[max(start, 0) : max(end, 0)]
+        return np.pad(inside, (max(-start, 0), end - max(start, 0) - len(inside)))
+
+    return ears(cfg, samples).hear(0, len(scene.states))
+
+
 def draw_scenes(backend: Backend, scenes: int = 24, seed: int = 77) -> None:
     """Draw random scenes through a backend, in clips of every length and by one and two steps."""
     cfg = backend.config
@@ -19,16 +30,16 @@ def draw_scenes(backend: Backend, scenes: int = 24, seed: int = 77) -> None:
     for index in track(range(scenes), 'calibration'):
         scene = make_scene(rng, voices)
         portrait = render(
-            scene.appearance, scene.portrait_motion, REST_MOUTH, scene.expression, cfg.codec.size
+            scene.appearance, scene.portrait_motion, REST_MOUTH, scene.expression, cfg.size
         )
         reference = backend.reference(backend.encode(portrait))
-        mel, past, frame = scene.mel(cfg.audio), None, 0
-        while frame < len(mel) - max(cfg.clip_lengths):
+        heard, past, frame = hear(scene, cfg), None, 0
+        while frame < len(heard) - max(cfg.clip_lengths):
             F = int(rng.choice(cfg.clip_lengths))
             cut = slice(frame, frame + F)
             latents = backend.denoise(
                 np.broadcast_to(noise, (F, *noise.shape)),
-                mel[cut],
+                heard[cut],
                 scene.motion[cut],
                 int(scene.states[frame]),
                 reference,
