@@ -1,4 +1,4 @@
-"""The `llia` command: demo, render, portrait, evaluate, train, export, devices."""
+"""The `llia` command: demo, render, portrait, evaluate, train, import-weights, export, devices."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from llia_ros import import_command
 
 
 # Precisions of each format, its default first.
@@ -274,6 +276,9 @@ def parser() -> argparse.ArgumentParser:
         help='f32, f16 (default of onnx), int8-weights (openvino only, its default) or int8, which '
         'calibrates activations on rendered scenes',
     )
+
+    sub = command('import-weights', import_command.run, import_command.TEXT)
+    import_command.add_arguments(sub)
 
     sub = command('devices', devices, 'List sound devices.')
     sub.add_argument('--json', action='store_true', help='print JSON instead of a table')

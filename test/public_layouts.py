@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from llia_ros.model.sd15 import FullScaleConfig, echomimic, hallo, narrow
+from llia_ros.model.sd15 import FullScaleConfig, echomimic, hallo, narrow, sd15
 
 GOLDEN = Path(__file__).parent / 'golden'
 CHANNELS = (32, 64, 96, 96)
@@ -20,10 +20,15 @@ TIMESTEP = 759
 KEPT = 256  # figures kept of each large output
 
 
-def config(layout: str) -> FullScaleConfig:
-    """The layout that the golden figures were made with."""
-    public = {'hallo': hallo, 'echomimic': echomimic}[layout]()
-    return replace(narrow(public, CHANNELS, SIZE), audio_hidden=16)
+def config(layout: str, channels: tuple[int, ...] = CHANNELS, size: int = SIZE) -> FullScaleConfig:
+    """A layout, as wide as the golden figures were made with, or otherwise."""
+    public = {'hallo': hallo, 'echomimic': echomimic, 'sd15': sd15}[layout]()
+    return replace(narrow(public, channels, size), audio_hidden=16)
+
+
+def small(layout: str) -> FullScaleConfig:
+    """A layout so narrow that reading and writing it takes no time."""
+    return config(layout, (32, 32, 32, 32), 64)
 
 
 def draw(name: str, *shape: int) -> np.ndarray:
@@ -40,16 +45,15 @@ def weight(key: str, shape: tuple[int, ...]) -> np.ndarray:
     return 0.1 * figures + np.float32('norm' in key and key.endswith('weight'))
 
 
-def inputs(layout: str) -> dict[str, np.ndarray]:
+def inputs(cfg: FullScaleConfig) -> dict[str, np.ndarray]:
     """What a clip is drawn from, by the names of our model's arguments."""
-    cfg = config(layout)
     C, side, _ = cfg.latent_shape
     drawn = {
         'x': draw('x', FRAMES, C, side, side),
         'portrait': draw('portrait', 1, C, side, side),
         'past': draw('past', PAST, C, side, side),
         'heard': draw('heard', FRAMES, *cfg.heard_shape),
-        'mask': np.abs(draw('mask', 1, cfg.locator_channels, SIZE, SIZE)),
+        'mask': np.abs(draw('mask', 1, cfg.locator_channels, cfg.size, cfg.size)),
     }
     for region in ('full', 'face', 'lip'):
         for level in range(len(cfg.denoiser.channels)):

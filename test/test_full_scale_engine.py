@@ -5,13 +5,13 @@ import pytest
 import torch
 from analytic_backend import voice
 from full_scale import SIZE, config, model
+from safetensors.torch import save_file
 
 from llia_ros.model.autoencoder import Autoencoder
 from llia_ros.model.config import STATES
 from llia_ros.model.full_face import FullScaleFace, timesteps
-from llia_ros.model.full_weights import load_any, random_model
-from llia_ros.model.schedule import linear_beta_angles, trailing_angles
-from llia_ros.model.weights import save_model
+from llia_ros.model.full_weights import load_any, random_model, save_full_face
+from llia_ros.model.schedule import linear_beta_angles
 from llia_ros.runtime.avatar import Avatar
 from llia_ros.runtime.backends.torch import TorchBackend
 from llia_ros.runtime.ears import silence
@@ -85,7 +85,7 @@ def test_where_past_frames_are_drawn_with_the_clip_they_are_noised_as_far_as_it(
     finally:
         networks.velocity = original
     field = np.random.default_rng(1).standard_normal(drawer.config.latent_shape, np.float32)
-    for angle, (x, t) in zip(trailing_angles(STEPS), seen[::2]):
+    for (angle, _), (x, t) in zip(face.path(STEPS), seen[::2], strict=True):
         assert x.shape[0] == 2 + 4 and len(set(t.tolist())) == 1
         wanted = np.cos(angle) * past + np.sin(angle) * field
         np.testing.assert_allclose(x[:2].numpy(), wanted, atol=1e-5)
@@ -145,15 +145,15 @@ def test_guidance_leads_away_from_what_hears_nothing():
 
 def test_steps_are_those_of_the_training_schedule():
     table = linear_beta_angles()
-    levels = trailing_angles(6)
-    assert levels == [table[t] for t in (999, 832, 666, 499, 332, 166)]
-    found = timesteps(torch.tensor(levels, dtype=torch.float32))
+    face, _ = model('sd15')
+    path = face.path(6)
+    assert [start for start, _ in path] == [table[t] for t in (999, 832, 666, 499, 332, 166)]
+    assert path[0][1] == table[833] and path[-1][1] == table[0]
+    found = timesteps(torch.tensor([start for start, _ in path], dtype=torch.float32))
     assert found.tolist() == [999, 832, 666, 499, 332, 166]
     assert timesteps(torch.tensor([0.0])).tolist() == [0]
     between = float(timesteps(torch.tensor([(table[500] + table[501]) / 2])))
     assert 500.4 < between < 500.6
-    with pytest.raises(ValueError, match='1 to 1000 steps'):
-        trailing_angles(0)
 
 
 def test_24_frames_a_second_carry_whole_samples_and_set_the_pace():
@@ -165,21 +165,51 @@ def test_24_frames_a_second_carry_whole_samples_and_set_the_pace():
     assert [frame.stamp for frame in drawn] == [pytest.approx(k * 667 / 16000) for k in range(8)]
 
 
-def test_a_full_scale_model_is_saved_and_loaded_like_tiny(tmp_path):
-    face, codec = model('hallo')
-    save_model(tmp_path, face, codec)
+@pytest.mark.parametrize('preset', ['echomimic', 'hallo'])
+def test_a_full_scale_model_is_saved_and_loaded_like_tiny(preset, tmp_path):
+    face, codec = model(preset)
+    save_full_face(tmp_path, face, codec)
     loaded, decoder = load_any(tmp_path)
     assert isinstance(loaded, FullScaleFace) and isinstance(decoder, Autoencoder)
     assert loaded.cfg == face.cfg
-    for (name, one), (_, two) in zip(face.named_parameters(), loaded.named_parameters()):
-        torch.testing.assert_close(one, two.float(), atol=1e-3, rtol=1e-3, msg=name)
-    with Avatar.load(tmp_path, PORTRAIT, 'torch', paced=False, steps=1) as avatar:
+    for ours, theirs in ((face, loaded), (codec, decoder)):
+        theirs = theirs.state_dict()
+        for name, value in ours.state_dict().items():
+            assert torch.equal(value, theirs[name]), name
+    with Avatar.load(
+        tmp_path, PORTRAIT, 'torch', paced=False, steps=1, force=True
+    ) as avatar:
         avatar.push_audio(voice(640))
         avatar.end_of_speech()
         avatar.finish()
         assert len(list(avatar)) == 1
-    (tmp_path / 'hallo.safetensors').write_bytes(b'\x00' * 64)
+
+
+def test_ears_and_codec_are_taken_as_they_are_published(tmp_path):
+    face, codec = model('hallo')
+    save_full_face(tmp_path, face, codec)
+    own = face.ears.state_dict()
+    # Older files split the weight norm otherwise, and hold parts that nobody hears with.
+    published = {
+        f'wav2vec2.{key.removeprefix("wav2vec.")}'.replace(
+            'parametrizations.weight.original0', 'weight_g'
+        ).replace('parametrizations.weight.original1', 'weight_v'): value
+        for key, value in own.items()
+    }
+    published |= {'lm_head.weight': torch.zeros(3), 'wav2vec2.masked_spec_embed': torch.zeros(3)}
+    save_file(published, tmp_path / 'ears.safetensors')
+    loaded, _ = load_any(tmp_path)
+    for name, value in own.items():
+        assert torch.equal(value, loaded.ears.state_dict()[name]), name
+    del published['wav2vec2.encoder.layer_norm.bias']
+    save_file(published, tmp_path / 'ears.safetensors')
+    with pytest.raises(ValueError, match=r'does not fit.*wav2vec.encoder.layer_norm.bias'):
+        load_any(tmp_path)
+    (tmp_path / 'ears.safetensors').write_bytes(bytes(64))
     with pytest.raises(ValueError, match='cannot read the weights'):
+        load_any(tmp_path)
+    (tmp_path / 'codec.safetensors').unlink()
+    with pytest.raises(ValueError, match='codec.safetensors is missing.*sd-vae-ft-mse'):
         load_any(tmp_path)
 
 

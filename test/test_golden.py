@@ -40,7 +40,7 @@ class Ours:
         for key, source in match(self.rules, shapes(self.model), theirs).taken.items():
             state[key].copy_(torch.from_numpy(weight(source, state[key].shape)))
         self.model.to(dtype)
-        self.given = {k: torch.from_numpy(v).to(dtype) for k, v in inputs(layout).items()}
+        self.given = {k: torch.from_numpy(v).to(dtype) for k, v in inputs(config(layout)).items()}
         masks = [
             [self.given[f'{region}_{level}'] for level in range(4)]
             for region in ('full', 'face', 'lip')

@@ -24,6 +24,8 @@ MAY_USE_TORCH = (
     'training/',
     'runtime/backends/torch.py',
     'runtime/export.py',
+    'runtime/import_weights.py',
+    'runtime/tensor_files.py',
     'runtime/quantize.py',
 )
 FREE_OF_TORCH = ('model/config.py', 'model/sd15.py', 'model/pretrained.py')

@@ -149,22 +149,21 @@ class AudioBlock(nn.Module):
         return x + self.ff(self.norm3(x))
 
 
+def position_table(rows: int, dim: int) -> torch.Tensor:
+    """Return the sinusoid (1, rows, dim) by which frames know their place."""
+    position = torch.arange(rows)[:, None]
+    rate = torch.exp(torch.arange(0, dim, 2) * (-math.log(10000.0) / dim))
+    wave = position * rate
+    return torch.stack([wave.sin(), wave.cos()], dim=-1).flatten(1)[None]
+
+
 class TemporalAttention(Attention):
     """Attention over frames, which know their place by a fixed sinusoid."""
 
     def __init__(self, dim: int, heads: int, max_frames: int):
         super().__init__(dim, heads)
         self.pos_encoder = nn.Module()
-        self.pos_encoder.register_buffer('pe', torch.zeros(1, max_frames, dim))
-        self.place_frames()
-
-    def place_frames(self) -> None:
-        """Write the sinusoids."""
-        pe = self.pos_encoder.pe
-        position = torch.arange(pe.shape[1], device=pe.device)[:, None]
-        even = torch.arange(0, pe.shape[2], 2, device=pe.device)
-        wave = position * torch.exp(even * (-math.log(10000.0) / pe.shape[2]))
-        pe.copy_(torch.stack([wave.sin(), wave.cos()], dim=-1).flatten(1))
+        self.pos_encoder.register_buffer('pe', position_table(max_frames, dim))
 
     def forward(self, x_NTC: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         return super().forward(x_NTC + self.pos_encoder.pe[:, : x_NTC.shape[1]])

@@ -109,6 +109,10 @@ class ModelConfig:
         return self.codec.size
 
     @property
+    def face(self) -> None:
+        """Where the face of a portrait has to be: portraits of this scale are not cut."""
+
+    @property
     def samples_per_frame(self) -> int:
         """Audio samples that one frame carries."""
         return self.audio.rate // self.fps

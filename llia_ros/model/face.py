@@ -16,7 +16,7 @@ from llia_ros.model.audio_encoder import AudioEncoder
 from llia_ros.model.config import MOTION, MOUTH, ModelConfig
 from llia_ros.model.expression import ExpressionAnimator
 from llia_ros.model.face_locator import FaceLocator, face_mask
-from llia_ros.model.schedule import angles
+from llia_ros.model.schedule import path
 from llia_ros.model.unet import Conditions, UNet
 
 Condition = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -108,9 +108,9 @@ class FaceModel(nn.Module):
         B = past_BPCHW.shape[0]
         return [read.unflatten(0, (B, -1)) for read in self.read(past_BPCHW.flatten(0, 1))]
 
-    def angles(self, steps: int) -> list[float]:
-        """Return the angles of so many steps of sampling."""
-        return angles(steps)
+    def path(self, steps: int) -> list[tuple[float, float]]:
+        """Return the angles of so many steps of sampling, from and to."""
+        return path(steps)
 
     def velocity(
         self,

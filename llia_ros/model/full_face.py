@@ -16,7 +16,7 @@ from torch import nn
 from llia_ros.model.attention import share
 from llia_ros.model.expression import ExpressionAnimator
 from llia_ros.model.full_scale import Condition, FullScaleModel, region_masks, unguided
-from llia_ros.model.schedule import add_noise, linear_beta_angles, trailing_angles
+from llia_ros.model.schedule import add_noise, linear_beta_angles, trailing_steps
 from llia_ros.model.sd15 import FullScaleConfig
 from llia_ros.model.speech_encoder import speech_encoder
 
@@ -73,9 +73,11 @@ class FullScaleFace(nn.Module):
         """Precision of the networks."""
         return self.networks.denoiser.conv_in.weight.dtype
 
-    def angles(self, steps: int) -> list[float]:
-        """Return the angles of so many steps, as the public weights are sampled."""
-        return trailing_angles(steps)
+    def path(self, steps: int) -> list[tuple[float, float]]:
+        """Return the angles of so many steps, from and to, as the public weights are sampled."""
+        table = linear_beta_angles()
+        ends = trailing_steps(steps, len(table))
+        return [(float(table[t]), 0.0 if to is None else float(table[to])) for t, to in ends]
 
     def _windows(self, heard_NT: torch.Tensor, clips: int) -> torch.Tensor:
         """Return each frame's own window; where past frames are drawn with a clip, theirs first.

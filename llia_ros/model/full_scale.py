@@ -85,14 +85,15 @@ class FullScaleModel(nn.Module):
     ) -> Condition:
         """Return what frames are drawn from.
 
-        `heard`: (N, *cfg.heard_shape). `mask_BCHW`: the face in the picture, 0 .. 1, one a clip or
-        one a frame. `masks`: see `region_masks`, (B, L) each; Hallo's layout needs them.
+        `heard`: (N, *cfg.heard_shape), tokens in whatever groups. `mask_BCHW`: the face in the
+        picture, 0 .. 1, one a clip or one a frame. `masks`: see `region_masks`, (B, L) each;
+        Hallo's layout needs them.
         """
         N = heard.shape[0]
         pose = self.face_locator(mask_BCHW)
         pose = share(pose, N // pose.shape[0])
         if self.audio_projection is None or self.face_projection is None:
-            return Condition(heard, pose)
+            return Condition(heard.flatten(1, -2), pose)
         context = self.face_projection.nobody().expand(N, -1, -1)
         shared = [[share(m, N // m.shape[0]) for m in region] for region in masks]
         return Condition(context, pose, self.audio_projection(heard), shared)

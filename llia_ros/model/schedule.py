@@ -44,15 +44,23 @@ def angles(steps: int) -> list[float]:
     return [PURE_NOISE * (steps - i) / steps for i in range(steps)]
 
 
-def sample(predict: Callable[[Any, float], Any], noise: Any, steps: int | Sequence[float]) -> Any:
+def path(steps: int) -> list[tuple[float, float]]:
+    """Return the angles of `steps` steps, from and to, down to the clean latent."""
+    levels = [*angles(steps), 0.0]
+    return list(zip(levels, levels[1:]))
+
+
+def sample(
+    predict: Callable[[Any, float], Any], noise: Any, steps: int | Sequence[tuple[float, float]]
+) -> Any:
     """Return a clean latent from `noise` by deterministic rotation.
 
-    `predict(x, angle)` gives v. `steps`: how many, evenly spaced, or their angles, falling. The
-    same noise gives the same latent: with one noise field for a whole stream the picture does not
-    flicker, as it would with fresh noise between steps.
+    `predict(x, angle)` gives v. `steps`: how many, evenly spaced, or the angles of each, from and
+    to. The same noise gives the same latent: with one noise field for a whole stream the picture
+    does not flicker, as it would with fresh noise between steps.
     """
-    x, levels = noise, [*(angles(steps) if isinstance(steps, int) else steps), 0.0]
-    for angle, to in zip(levels, levels[1:]):
+    x = noise
+    for angle, to in path(steps) if isinstance(steps, int) else steps:
         x = rotate(x, predict(x, angle), angle, to)
     return x
 
@@ -82,16 +90,3 @@ def trailing_steps(steps: int, count: int = 1000) -> list[tuple[int, int | None]
     timesteps = [round(count * (steps - i) / steps) - 1 for i in range(steps)]
     ends = [t - count // steps for t in timesteps]
     return [(t, end if end >= 0 else None) for t, end in zip(timesteps, ends)]
-
-
-def trailing_angles(steps: int) -> list[float]:
-    """Return the angles of `steps` timesteps spaced from the last one down, pure noise first.
-
-    As the Stable Diffusion 1.5 descendants are sampled (2305.08891, section 3.3). ValueError for
-    fewer steps than one or more than there are timesteps.
-    """
-    table = linear_beta_angles()
-    if not 1 <= steps <= len(table):
-        raise ValueError(f'sampling needs 1 to {len(table)} steps, got {steps}')
-    spaced = np.round(np.arange(len(table), 0, -len(table) / steps)).astype(int) - 1
-    return [float(angle) for angle in table[spaced]]

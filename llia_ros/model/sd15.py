@@ -32,7 +32,7 @@ class FullScaleConfig:
     `past_frames`: how many the motion modules see before a clip. `past_reads`: they see what the
     ReferenceNet reads of them, as trained so; else the frames themselves, noised as far as the
     clip, which any motion module takes. `steps`, `guidance`: of the schedule in
-    `schedule.trailing_timesteps`.
+    `schedule.trailing_steps`.
     """
 
     name: str

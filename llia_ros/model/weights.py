@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from llia_ros.model.codec import Codec
-from llia_ros.model.config import from_dict, to_dict
+from llia_ros.model.config import ModelConfig, from_dict
 from llia_ros.model.face import FaceModel
+from llia_ros.model.full_scale import FullScaleModel
+from llia_ros.model.sd15 import PRESETS, FullScaleConfig
+from llia_ros.model.sd15 import from_dict as full_scale_from_dict
 
 FORMAT = 1
 
 
 def checksum(path: Path) -> str:
     """Return the SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while part := file.read(1 << 24):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def save_model(
-    folder: Path, face: Any, codec: nn.Module, notes: dict[str, Any] | None = None
+    folder: Path, face: FaceModel, codec: Codec, notes: dict[str, Any] | None = None
 ) -> None:
     """Write weights in half precision and model.json; `notes` are kept beside the sizes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +47,9 @@ def save_model(
     write_manifest(folder, face.cfg, notes or {})
 
 
-def write_manifest(folder: Path, cfg: Any, notes: dict[str, Any]) -> None:
+def write_manifest(
+    folder: Path, cfg: ModelConfig | FullScaleConfig, notes: dict[str, Any]
+) -> None:
     """Write model.json: format, preset, sizes, notes, and the checksum of every other file."""
     files = {
         str(path.relative_to(folder)): checksum(path)
@@ -48,7 +59,7 @@ def write_manifest(folder: Path, cfg: Any, notes: dict[str, Any]) -> None:
     manifest = {
         'format': FORMAT,
         'preset': cfg.name,
-        'config': to_dict(cfg),
+        'config': asdict(cfg),
         'notes': notes,
         'files': files,
     }
@@ -60,35 +71,75 @@ def load_model(folder: Path) -> tuple[FaceModel, Codec]:
 
     Raises ValueError where the weights are broken or do not fit the sizes in model.json.
     """
-    cfg = from_dict(json.loads((folder / 'model.json').read_text())['config'])
+    manifest = json.loads((folder / 'model.json').read_text())
+    cfg = from_dict(manifest['config'])
+    path = folder / f'{cfg.name}.safetensors'
+    tensors = read_tensors(path)
     face, codec = FaceModel(cfg), Codec(cfg.codec)
-    fill(folder / f'{cfg.name}.safetensors', face, codec)
-    return face.float(), codec.float()
-
-
-def fill(path: Path, face: nn.Module, codec: nn.Module) -> None:
-    """Load the weights of a file into networks, in the file's precision, ready for use.
-
-    Raises ValueError where they are broken or do not fit.
-    """
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f'cannot read the weights {path}: {error}; fetch them again') from error
     for part, module in (('face', face), ('codec', codec)):
         own = {
             key[len(part) + 1 :]: value
             for key, value in tensors.items()
             if key.startswith(part + '.')
         }
-        wanted = module.state_dict()
-        wrong = sorted(set(own) ^ set(wanted)) or sorted(
-            key for key in wanted if own[key].shape != wanted[key].shape
+        check_fit(path, f'{part}.', own, module.state_dict())
+        module.load_state_dict(own)
+    return face.eval().requires_grad_(False), codec.eval().requires_grad_(False)
+
+
+def is_full_scale(folder: Path) -> bool:
+    """Return whether model.json tells of a model of SD 1.5 size."""
+    return json.loads((folder / 'model.json').read_text())['preset'] in PRESETS
+
+
+def save_full_scale(
+    folder: Path,
+    cfg: FullScaleConfig,
+    tensors: dict[str, torch.Tensor],
+    notes: dict[str, Any],
+) -> None:
+    """Write the state of a `FullScaleModel`, in the precisions it has, and model.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / f'{cfg.name}.safetensors')
+    write_manifest(folder, cfg, notes)
+
+
+def load_full_scale(folder: Path) -> FullScaleModel:
+    """Return the full-scale model of a folder, on the CPU, in the precision of its file.
+
+    Raises ValueError where the weights are broken or do not fit the sizes in model.json.
+    """
+    cfg = full_scale_from_dict(json.loads((folder / 'model.json').read_text())['config'])
+    path = folder / f'{cfg.name}.safetensors'
+    tensors = read_tensors(path)
+    # Nothing is drawn at random only to be replaced: that would take longer than to read.
+    with torch.device('meta'):
+        model = FullScaleModel(cfg)
+    check_fit(path, '', tensors, model.state_dict())
+    model.load_state_dict(tensors, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a safetensors file; ValueError for one that cannot be read."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f'cannot read the weights {path}: {error}; fetch them again') from error
+
+
+def check_fit(
+    path: Path,
+    part: str,
+    own: Mapping[str, torch.Tensor],
+    wanted: Mapping[str, torch.Tensor],
+) -> None:
+    """Raise ValueError where tensors of a file do not have the names and shapes wanted."""
+    wrong = sorted(set(own) ^ set(wanted)) or sorted(
+        key for key in wanted if own[key].shape != wanted[key].shape
+    )
+    if wrong:
+        raise ValueError(
+            f'{path} does not fit model.json: {len(wrong)} tensors differ, the '
+            f'first is {part}{wrong[0]}; they belong to another version'
         )
-        if wrong:
-            raise ValueError(
-                f'{path} does not fit model.json: {len(wrong)} tensors differ, the '
-                f'first is {part}.{wrong[0]}; they belong to another version'
-            )
-        module.load_state_dict(own, assign=True)
-        module.eval().requires_grad_(False)

@@ -203,8 +203,11 @@ class AvatarNode(FaceNode[AvatarParameters]):
 
     def _on_change(self, old: AvatarParameters, new: AvatarParameters) -> None:
         if new.portrait != old.portrait:
-            folder, size = model_folder(new.model), self._avatar.config.codec.size
-            self._avatar.set_portrait(load_portrait(new.portrait, folder, size, new.any_portrait))
+            folder, config = model_folder(new.model), self._avatar.config
+            portrait = load_portrait(
+                new.portrait, folder, config.size, new.any_portrait, config.face
+            )
+            self._avatar.set_portrait(portrait)
         if new.expression != old.expression:
             self._avatar.set_expression(*_expression(new.expression))
 

@@ -17,9 +17,17 @@ from llia_ros.runtime.ears import silence
 from llia_ros.runtime.family import Families
 from llia_ros.runtime.meter import Meter, Pace
 from llia_ros.runtime.motion import EYE_RANGE
+from llia_ros.runtime.photo import Face, cut_portrait
 from llia_ros.runtime.pipeline import Channel, Clip, Decoder, Sampler, stage
 from llia_ros.runtime.planner import Planner
-from llia_ros.runtime.portraits import Look, Portrait, expression_weights, fit, load_portrait
+from llia_ros.runtime.portraits import (
+    Look,
+    Portrait,
+    checked,
+    expression_weights,
+    fit,
+    load_portrait,
+)
 from llia_ros.runtime.requests import Change, End, Event, Options, Sound
 from llia_ros.runtime.timetable import Frame, Timetable
 
@@ -71,6 +79,7 @@ class Avatar:
         self._pace = Pace()
         self._portrait = Portrait(fit(portrait, config.size))
         self._families: Families | None = None
+        self._face: Face | None = None
         self._looks: OrderedDict[tuple[str, float] | None, Look] = OrderedDict()
         self._expression: tuple[str, float] | None = None
         self._state = 'idle'
@@ -122,8 +131,10 @@ class Avatar:
         """
         folder = model_folder(model)
         loaded = load_backend(folder, backend)
-        image = load_portrait(portrait, folder, loaded.config.size, force)
+        config = loaded.config
+        image = load_portrait(portrait, folder, config.size, force, config.face)
         avatar = cls(loaded, image, options, clock=clock, **changes)
+        avatar._face = None if force else config.face
         avatar._families = None if force else Families.load(folder)
         return avatar
 
@@ -196,12 +207,15 @@ class Avatar:
         self._post(lambda: Change({'look': look}))
 
     def set_portrait(self, image: np.ndarray) -> None:
-        """Show another face, uint8 HxWx3 RGB; its middle square is used.
+        """Show another face, uint8 HxWx3 RGB; its middle square is used, or a photo's face cut.
 
         ValueError for another type or shape, too small a picture or, where `load` was not told
-        to force it, one far from the faces that the model knows.
+        to force it, one far from the faces that the model knows or without a face.
         """
-        fitted = fit(image, self.config.size)
+        if self._face is not None:
+            fitted = cut_portrait(checked(image), self._face, self.config.size)
+        else:
+            fitted = fit(image, self.config.size)
         if self._families:
             self._families.check(fitted)
         portrait = Portrait(fitted)

@@ -22,6 +22,10 @@ class EngineConfig(Protocol):
         """Side of the picture in pixels."""
 
     @property
+    def face(self) -> tuple[float, float, float, float] | None:
+        """Left, top, right and bottom of the face in a portrait, fractions; None: anywhere."""
+
+    @property
     def fps(self) -> int:
         """Frames a second, about: exactly it is the sample rate over `samples_per_frame`."""
 

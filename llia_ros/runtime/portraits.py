@@ -9,6 +9,7 @@ import numpy as np
 from llia_ros.model.config import EXPRESSIONS
 from llia_ros.runtime.backends import Backend
 from llia_ros.runtime.family import Families
+from llia_ros.runtime.photo import Face, cut_portrait
 
 SMALLEST = 64
 
@@ -19,24 +20,32 @@ def portrait_names(folder: Path) -> list[str]:
 
 
 def load_portrait(
-    portrait: str | Path | np.ndarray, folder: Path, size: int, force: bool = False
+    portrait: str | Path | np.ndarray,
+    folder: Path,
+    size: int,
+    force: bool = False,
+    face: Face | None = None,
 ) -> np.ndarray:
     """Return a portrait as uint8 (size, size, 3) RGB.
 
-    `portrait`: a name in the model folder, a picture file or an array as `fit` takes it.
-    ValueError for one that does not exist, is no picture, is too small or, unless `force`, is far
-    from the faces that the model knows (see `family`).
+    `portrait`: a name in the model folder, a picture file or an array as `fit` takes it. `face`:
+    where the model wants the face of a photo; unless `force`, it is found and cut so. ValueError
+    for one that does not exist, is no picture, is too small or, unless `force`, is far from the
+    faces that the model knows (see `family`) or has no face to be found (see `photo`).
     """
-    image, name = _read(portrait, folder, size)
+    image, name = _read(portrait, folder)
+    if face is not None and not force:
+        return cut_portrait(checked(image, name), face, size, name)
+    image = fit(image, size, name)
     if not force and (families := Families.load(folder)):
         families.check(image, name)
     return image
 
 
-def _read(portrait: str | Path | np.ndarray, folder: Path, size: int) -> tuple[np.ndarray, str]:
-    """Return a portrait fitted, and what to call it."""
+def _read(portrait: str | Path | np.ndarray, folder: Path) -> tuple[np.ndarray, str]:
+    """Return a portrait as it is, and what to call it."""
     if isinstance(portrait, np.ndarray):
-        return fit(portrait, size), 'the portrait'
+        return portrait, 'the portrait'
     names = portrait_names(folder)
     path = Path(portrait).expanduser()
     if str(portrait) in names:
@@ -49,14 +58,11 @@ def _read(portrait: str | Path | np.ndarray, folder: Path, size: int) -> tuple[n
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise ValueError(f'{path} is not a picture: give a png or jpeg file')
-    return fit(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size, str(path)), str(path)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), str(path)
 
 
-def fit(image: np.ndarray, size: int, name: str = 'the portrait') -> np.ndarray:
-    """Return the middle square of a picture, uint8 HxWx3 RGB, scaled to (size, size, 3).
-
-    ValueError for another type or shape and for sides below SMALLEST.
-    """
+def checked(image: np.ndarray, name: str = 'the portrait') -> np.ndarray:
+    """Return a picture that is uint8 HxWx3 RGB with sides of SMALLEST or more, else ValueError."""
     if (
         not isinstance(image, np.ndarray)
         or image.dtype != np.uint8
@@ -66,11 +72,20 @@ def fit(image: np.ndarray, size: int, name: str = 'the portrait') -> np.ndarray:
         kind = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image)
         raise ValueError(f'{name} must be a uint8 array of shape (height, width, 3), not {kind}')
     height, width = image.shape[:2]
-    side = min(height, width)
-    if side < SMALLEST:
+    if min(height, width) < SMALLEST:
         raise ValueError(
             f'{name} is too small: {width}x{height}, at least {SMALLEST}x{SMALLEST} are needed'
         )
+    return image
+
+
+def fit(image: np.ndarray, size: int, name: str = 'the portrait') -> np.ndarray:
+    """Return the middle square of a picture, uint8 HxWx3 RGB, scaled to (size, size, 3).
+
+    ValueError for another type or shape and for sides below SMALLEST.
+    """
+    height, width = checked(image, name).shape[:2]
+    side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     square = image[top : top + side, left : left + side]
     if side == size:

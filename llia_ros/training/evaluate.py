@@ -63,7 +63,7 @@ def evaluate(
         judge or Path(str(files('llia_ros'))) / 'weights' / 'judge' / 'judge.safetensors'
     )
     drawer = load_backend(model, backend)
-    size = drawer.config.codec.size
+    size = drawer.config.size
     cases = draw_cases(seed, faces, size)
     few = cases[: max(2, faces // 3)]
     examiner = Examiner(drawer, teller, steps)

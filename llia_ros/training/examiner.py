@@ -73,7 +73,7 @@ class Examiner:
         led: bool = True,
     ):
         self.drawer, self.judge, self.steps, self.led = drawer, judge, steps, led
-        self.size = drawer.config.codec.size
+        self.size = drawer.config.size
 
     def drive(
         self, case: Case, pieces: Sequence[Piece], mood: tuple[str, float] | None = None

@@ -24,6 +24,7 @@ from public_layouts import (  # noqa: E402
     FRAMES,
     GOLDEN,
     TIMESTEP,
+    config,
     draw,
     inputs,
     sample,
@@ -171,7 +172,7 @@ def frames_last(x_FCHW: torch.Tensor) -> torch.Tensor:
 def run_hallo(modules: dict, control: type, guided: bool) -> dict:
     """As their pipeline does, which leaves the networks in training mode: without dropout the
     only difference is that the motion modules at the lowest resolution are passed over."""
-    given = {key: torch.from_numpy(x).double() for key, x in inputs('hallo').items()}
+    given = {key: torch.from_numpy(x).double() for key, x in inputs(config('hallo')).items()}
     reference, denoiser = modules['reference_unet'], modules['denoising_unet']
     for net in (reference, denoiser):
         net.train()
@@ -218,7 +219,7 @@ def run_hallo(modules: dict, control: type, guided: bool) -> dict:
 @torch.no_grad()
 def run_echomimic(modules: dict, control: type, guided: bool) -> dict:
     """As their pipeline does for one window of frames."""
-    given = {key: torch.from_numpy(x).double() for key, x in inputs('echomimic').items()}
+    given = {key: torch.from_numpy(x).double() for key, x in inputs(config('echomimic')).items()}
     reference, denoiser = modules['reference_unet'], modules['denoising_unet']
     copies = 2 if guided else 1
     options = {'do_classifier_free_guidance': guided, 'batch_size': 1, 'fusion_blocks': 'full'}

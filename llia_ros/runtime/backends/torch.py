@@ -106,7 +106,7 @@ class TorchBackend:
                 x, angles, states, condition, reference.latent, list(reference.reads), known
             )
 
-        x = sample(predict, start, face.angles(steps))
+        x = sample(predict, start, face.path(steps))
         return face.from_diffused(x, reference.latent).cpu().numpy()
 
     @torch.inference_mode()
