@@ -11,7 +11,6 @@ from typing import Any
 
 from llia_ros import import_command
 
-
 # Precisions of each format, its default first.
 FORMATS = {
     'openvino': ('int8-weights', 'f32', 'f16', 'int8'),
@@ -201,7 +200,9 @@ def parser() -> argparse.ArgumentParser:
 
     def model_options(sub: argparse.ArgumentParser) -> None:
         sub.add_argument('--model', default='tiny', help='name of a shipped model, or a folder')
-        sub.add_argument('--backend', default='auto', help='auto, openvino, torch, tensorrt or onnx')
+        sub.add_argument(
+            '--backend', default='auto', help='auto, openvino, torch, tensorrt or onnx'
+        )
         sub.add_argument('--steps', type=int, help="denoising steps (default: the model's)")
         sub.add_argument('--seed', type=int, default=0, help='of noise and motion')
 
@@ -273,8 +274,8 @@ def parser() -> argparse.ArgumentParser:
     )
     sub.add_argument(
         '--precision',
-        help='f32, f16 (default of onnx), int8-weights (openvino only, its default) or int8, which '
-        'calibrates activations on rendered scenes',
+        help='f32, f16 (default of onnx), int8-weights (openvino only, its default) or int8, '
+        'which calibrates activations on rendered scenes',
     )
 
     sub = command('import-weights', import_command.run, import_command.TEXT)

@@ -176,9 +176,7 @@ def test_a_full_scale_model_is_saved_and_loaded_like_tiny(preset, tmp_path):
         theirs = theirs.state_dict()
         for name, value in ours.state_dict().items():
             assert torch.equal(value, theirs[name]), name
-    with Avatar.load(
-        tmp_path, PORTRAIT, 'torch', paced=False, steps=1, force=True
-    ) as avatar:
+    with Avatar.load(tmp_path, PORTRAIT, 'torch', paced=False, steps=1, force=True) as avatar:
         avatar.push_audio(voice(640))
         avatar.end_of_speech()
         avatar.finish()

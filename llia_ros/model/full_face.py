@@ -7,8 +7,7 @@ goes in and comes out is single precision, and so are the ears.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -38,8 +37,7 @@ def timesteps(angle_N: torch.Tensor) -> torch.Tensor:
     return torch.where((found - nearest).abs() < 0.01, nearest, found).float()
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(NamedTuple):
     """Past frames (B, P, C, h, w) and the noise that they are given with the clip."""
 
     latents: torch.Tensor

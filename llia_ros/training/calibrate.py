@@ -6,15 +6,17 @@ import numpy as np
 from rich.progress import track
 
 from llia_ros.runtime.backends import Backend
+from llia_ros.runtime.ears import ears
+from llia_ros.runtime.engine_config import EngineConfig
 from llia_ros.training.faces import REST_MOUTH, render
-from llia_ros.training.scenes import Voices, make_scene
+from llia_ros.training.scenes import LEAD, SAMPLES, Scene, Voices, make_scene
 
 
 def hear(scene: Scene, cfg: EngineConfig) -> np.ndarray:
     """Return what each of a scene's frames hears, by the ears that the engine would use."""
 
     def samples(start: int, end: int) -> np.ndarray:
-        start, end = start + LEAD * FRAME, end + LEAD * FRAME
+        start, end = start + LEAD * SAMPLES, end + LEAD * SAMPLES
         inside = scene.samples[max(start, 0) : max(end, 0)]
         return np.pad(inside, (max(-start, 0), end - max(start, 0) - len(inside)))
 

@@ -96,7 +96,8 @@ def load_backend(model: str | Path = 'tiny', backend: str = 'auto', **options: A
     """Load a model, by name or folder, to run on `backend`: auto or one of BACKENDS.
 
     `auto` takes the first that works: where there is a GPU tensorrt and torch, then openvino,
-    then torch on the CPU. `options` go to the backend as they are. ValueError with one clear line where none can run it.
+    then torch on the CPU. `options` go to the backend as they are. ValueError with one clear line
+    where none can run it.
     """
     if backend != 'auto' and backend not in BACKENDS:
         raise ValueError(f'unknown backend {backend!r}: one of auto, {", ".join(BACKENDS)}')
