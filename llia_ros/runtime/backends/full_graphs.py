@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from llia_ros.model.full_face import FullScaleFace, timesteps
 from llia_ros.model.full_scale import FullScaleModel
-from llia_ros.model.schedule import add_noise, sample, trailing_angles
+from llia_ros.model.schedule import add_noise, sample
 from llia_ros.model.sd15 import FullScaleConfig
 from llia_ros.runtime.backends.graphs import GraphBackend, Reference, Runner
 
@@ -72,4 +72,4 @@ class FullGraphBackend(GraphBackend):
             inputs = {'x': runner.give(joined), 'timestep': runner.give(level), **fixed}
             return runner.take(runner.run(f'velocity-{len(joined)}', inputs)[0])[P:]
 
-        return sample(predict, noise, trailing_angles(steps))
+        return sample(predict, noise, self._face.path(steps))

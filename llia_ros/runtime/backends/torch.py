@@ -168,7 +168,7 @@ class TorchBackend:
         if not np.any(expression):
             return latent
         weights = self._tensor(np.asarray(expression, np.float32))[None]
-        return self.face.animator(self._tensor(latent)[None], weights)[0].cpu().numpy()
+        return self.face.animator(self._tensor(latent)[None], weights)[0].float().cpu().numpy()
 
     @in_turn()
     def reference(self, latent: np.ndarray) -> Reference:
@@ -208,7 +208,7 @@ class TorchBackend:
             )
 
         x = sample(predict, start, face.path(steps))
-        return face.from_diffused(x, reference.latent).cpu().numpy()
+        return face.from_diffused(x, reference.latent).float().cpu().numpy()
 
     @in_turn(decoding=True)
     def decode(self, latents: np.ndarray) -> np.ndarray:
