@@ -127,18 +127,7 @@ def test_audio_needs_no_more_than_libraries_of_sound() -> None:
 
 
 def test_the_command_line_starts_without_loading_anything_large() -> None:
-    large = {
-        'torch',
-        'openvino',
-        'onnx',
-        'onnxruntime',
-        'tensorrt',
-        'cv2',
-        'rclpy',
-        'av',
-        'aiohttp',
-        'sounddevice',
-        'matplotlib',
-    }
+    large = {'torch', 'openvino', 'onnx', 'onnxruntime', 'tensorrt', 'matplotlib'}
+    large |= {'cv2', 'rclpy', 'av', 'aiohttp', 'sounddevice'}
     for imported in imports(PACKAGE / 'cli.py', lazy=False):
         assert imported.split('.')[0] not in large
