@@ -195,7 +195,7 @@ def cost_table(sized: dict[str, dict[str, Cost]]) -> list[str]:
 def ceiling_table(sized: dict[int, dict[str, Cost]], steps: int) -> list[str]:
     """Return a table of ceilings with both decoders, of sd15."""
     rows = [
-        '| card | side | decoder | f16: fps | longest | INT8 denoiser: fps | longest | LLIA, 4090D |',
+        '| card | side | decoder | f16: fps | longest | INT8 denoiser: fps | longest | LLIA |',
         '|---|---|---|---|---|---|---|---|',
     ]
     published = {384: 78, 512: 45}
