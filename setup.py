@@ -68,10 +68,11 @@ def data_of_package() -> list[str]:
     The code looks it up with importlib.resources. Humble's setuptools knows no ** to name it.
     """
     package = ROOT / NAME
+    files = sorted(path.relative_to(package) for path in package.rglob('*') if path.is_file())
     return [
-        str(path.relative_to(package))
-        for path in sorted(package.rglob('*'))
-        if path.is_file() and path.suffix not in ('.py', '.pyc')
+        str(path)
+        for path in files
+        if path.suffix not in ('.py', '.pyc') and 'onnx' not in path.parts  # exported, not shipped
     ]
 
 
