@@ -129,7 +129,7 @@ def test_bad_messages_are_counted_and_the_face_stays(probe: Probe, start: Start)
     broken.layout.dim[0].label = 'nonsense'
     fast = audio_message(Audio(tone(0), 48000, face.start, 'face', 0, 0, 'speaking'))
     long = audio_message(
-        Audio(np.zeros(SAMPLES + 1, np.int16), 16000, face.start, 'face', 0, 0, 'speaking')
+        Audio(np.zeros(3 * SAMPLES, np.int16), 16000, face.start, 'face', 0, 0, 'speaking')
     )
     k = 0
 

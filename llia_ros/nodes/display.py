@@ -29,6 +29,8 @@ from llia_ros.nodes.parameters import DisplayParameters
 from llia_ros.nodes.running import FaceNode, run
 
 RATE, FPS = 16000, 25
+# No sound is longer than a frame, and no frame than at this rate.
+SLOWEST = 10
 SECOND = 1_000_000_000
 
 
@@ -44,6 +46,7 @@ class Display(FaceNode[DisplayParameters]):
     def _begin(self) -> None:
         self._gate = Gate()
         self._pairing = Pairing(FPS)
+        self._samples = RATE // FPS
         self._state = 'idle'
         self._arrivals: deque[float] = deque(maxlen=2 * FPS)
         self._latencies: deque[float] = deque(maxlen=10 * FPS)
@@ -139,10 +142,12 @@ class Display(FaceNode[DisplayParameters]):
                 f'sound of {audio.rate} Hz and {audio.samples.shape[1]} channels: expected '
                 f'{RATE} Hz and one channel'
             )
-        if len(audio.samples) > RATE // FPS:
+        if len(audio.samples) > RATE // SLOWEST:
             raise MessageError(
-                f'sound of {len(audio.samples)} samples: expected at most {RATE // FPS}, a frame'
+                f'sound of {len(audio.samples)} samples: expected those of one frame, at most '
+                f'{RATE // SLOWEST}'
             )
+        self._follow(len(audio.samples))
         self.diagnostics.count('sounds')
         data = np.ascontiguousarray(audio.samples).tobytes()
         state = audio.state or self._state
@@ -150,6 +155,14 @@ class Display(FaceNode[DisplayParameters]):
         if self._gate.admit(frame.epoch, frame.stamp / SECOND):
             self._send(SOUND, frame, data)
         self._show(self._pairing.add_sound(frame))
+
+    def _follow(self, samples: int) -> None:
+        """Take over the model's rate of frames, which its sound tells."""
+        if samples not in (0, self._samples):
+            self._samples = samples
+            self._pairing.pace(RATE / samples)
+            if self._recording is not None:
+                self._recording.carry(samples)
 
     def _on_picture(self, message: Any) -> None:
         picture, stamp = read_jpeg(message), nanoseconds(message.header.stamp)

@@ -176,7 +176,7 @@ class Recipe:
         distil.train(
             self.cfg,
             self.face('teacher'),
-            self.scenes,
+            dataset.ClipSampler(self.cfg, self.scenes, self.seed + 1),
             self._minutes('student'),
             self.out,
             self.seed,
