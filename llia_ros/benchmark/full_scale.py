@@ -39,7 +39,8 @@ def once(
 ) -> dict[str, Any]:
     """Return the figures of CLIPS clips of the shortest length, drawn one after the other.
 
-    `run`: one of RUNS; all but the first need a GPU. Times in seconds, memory in MB. ValueError for settings that cannot be.
+    `run`: one of RUNS; all but the first need a GPU. Times in seconds,
+    memory in MB. ValueError for settings that cannot be.
     """
     import numpy as np
     import torch

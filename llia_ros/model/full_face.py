@@ -14,7 +14,7 @@ from torch import nn
 
 from llia_ros.model.attention import share
 from llia_ros.model.expression import ExpressionAnimator
-from llia_ros.model.full_scale import Condition, FullScaleModel, region_masks, unguided
+from llia_ros.model.full_scale import Condition, FullScaleModel, unguided
 from llia_ros.model.schedule import add_noise, linear_beta_angles, trailing_steps
 from llia_ros.model.sd15 import FullScaleConfig
 from llia_ros.model.speech_encoder import speech_encoder
@@ -91,7 +91,7 @@ class FullScaleFace(nn.Module):
             own = torch.cat([views, own], dim=1)
         return own.flatten(0, 1)
 
-    def _masks(self, where: torch.device) -> tuple[torch.Tensor, Any]:
+    def masks(self, where: torch.device) -> tuple[torch.Tensor, Any]:
         """Return the locator's mask (1, 1 or 3, S, S) and, for Hallo's layout, the regions'."""
         cfg = self.cfg
         if cfg.denoiser.audio_dim is None:
@@ -105,7 +105,7 @@ class FullScaleFace(nn.Module):
         mouth = box_mask(lips, cfg.size, RIM, where)
         regions = torch.stack([1 - face, face * (1 - mouth), mouth])[None].to(self.dtype)
         pose = face.expand(1, cfg.locator_channels, -1, -1).to(self.dtype)
-        return pose, region_masks(regions, len(cfg.denoiser.channels), cfg.latent_shape[1])
+        return pose, regionmasks(regions, len(cfg.denoiser.channels), cfg.latent_shape[1])
 
     def condition(
         self, heard_NT: torch.Tensor, motion_NM: Any = None, led_N1: Any = None, clips: int = 1
@@ -124,7 +124,7 @@ class FullScaleFace(nn.Module):
 
     def told(self, tokens: torch.Tensor) -> Condition:
         """Return what frames are drawn from, of what the ears made of their sound."""
-        mask, regions = self._masks(tokens.device)
+        mask, regions = self.masks(tokens.device)
         return self.networks.condition(tokens.to(self.dtype), mask, regions)
 
     def read(self, latents_NCHW: torch.Tensor) -> list[torch.Tensor]:

@@ -23,7 +23,6 @@ class Phases:
     def __init__(self, progress: Progress, title: str):
         self._progress, self._title = progress, title
         self._tasks: dict[str, TaskID] = {}
-        self.cancelled = False
 
     def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
         """Show a phase; one without a parent is named after the engine."""
@@ -31,10 +30,10 @@ class Phases:
         self._tasks[phase_name] = self._progress.add_task(text, total=num_steps)
 
     def step_complete(self, phase_name: str, step: int) -> bool:
-        """Show a finished step, counted from 0; False asks the builder to give up."""
+        """Show a finished step, counted from 0; True asks the builder to go on."""
         if phase_name in self._tasks:
             self._progress.update(self._tasks[phase_name], completed=step + 1)
-        return not self.cancelled
+        return True
 
     def phase_finish(self, phase_name: str) -> None:
         """Take a phase away, also one that left out steps."""

@@ -45,7 +45,7 @@ def full_scale_graphs(face: FullScaleFace, codec: Autoencoder, frames: int) -> d
     past = {}
     if cfg.past_frames and cfg.past_reads:
         past = {f'past{i}': r.repeat(cfg.past_frames, 1, 1) for i, r in enumerate(reads)}
-    _, regions = face._masks(latents.device)
+    _, regions = face.masks(latents.device)
 
     def velocity(x: torch.Tensor, timestep: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
         N = x.shape[0]

@@ -49,7 +49,7 @@ class Captured:
     def __call__(self, *arguments: Any) -> torch.Tensor:
         """Return a copy of the function's output."""
         tensors, others, nesting = split(arguments)
-        key = (tuple((t.shape, t.dtype) for t in tensors), repr(others), nesting)
+        key = (tuple((t.shape, t.dtype) for t in tensors), repr((others, nesting)))
         if key not in self._captures:
             self._captures[key] = self._capture(tensors, others, nesting)
         capture = self._captures[key]

@@ -60,8 +60,8 @@ class FullGraphBackend(GraphBackend):
         steps: int,
     ) -> np.ndarray:
         runner, before = self.runner, np.asarray(past, np.float32)
-        if self.config.past_reads:
-            fixed, before = {**fixed, **self._reads(past, 'past')}, before[:0]
+        if self.config.past_reads and len(before):
+            fixed, before = {**fixed, **self._reads(before, 'past')}, before[:0]
         # Past frames that are drawn with the clip share its first noise.
         shared, P = np.broadcast_to(noise[:1], before.shape), len(before)
 
