@@ -105,7 +105,7 @@ class FullScaleFace(nn.Module):
         mouth = box_mask(lips, cfg.size, RIM, where)
         regions = torch.stack([1 - face, face * (1 - mouth), mouth])[None].to(self.dtype)
         pose = face.expand(1, cfg.locator_channels, -1, -1).to(self.dtype)
-        return pose, regionmasks(regions, len(cfg.denoiser.channels), cfg.latent_shape[1])
+        return pose, region_masks(regions, len(cfg.denoiser.channels), cfg.latent_shape[1])
 
     def condition(
         self, heard_NT: torch.Tensor, motion_NM: Any = None, led_N1: Any = None, clips: int = 1

@@ -56,7 +56,7 @@ def to_int8(path: Path, samples: Sequence[dict[str, np.ndarray]]) -> onnx.ModelP
     """
     if not samples:
         raise ValueError(
-            f'the calibration used the graph {path.stem!r} too seldom: it needs more clips'
+            f'the calibration used the graph {path.stem!r} too seldom'
         )
     names = [node.name for node in onnx.load(path, load_external_data=False).graph.node]
     with tempfile.TemporaryDirectory() as scratch:
