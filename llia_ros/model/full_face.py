@@ -14,7 +14,7 @@ from torch import nn
 
 from llia_ros.model.attention import share
 from llia_ros.model.expression import ExpressionAnimator
-from llia_ros.model.full_scale import Condition, FullScaleModel, unguided
+from llia_ros.model.full_scale import Condition, FullScaleModel, region_masks, unguided
 from llia_ros.model.schedule import add_noise, linear_beta_angles, trailing_steps
 from llia_ros.model.sd15 import FullScaleConfig
 from llia_ros.model.speech_encoder import speech_encoder
