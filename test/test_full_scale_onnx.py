@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from full_scale import SIZE, model
 
-from llia_ros.model.weights import save_model
+from llia_ros.model.full_weights import save_full_face
 from llia_ros.runtime.backends.graphs import graph_backend, graph_lengths
 from llia_ros.runtime.backends.onnx import OnnxRunner
 from llia_ros.runtime.backends.torch import TorchBackend
@@ -24,7 +24,7 @@ F32, INT8 = 2e-5, 0.2  # relative errors of a graph, at most
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp('sd15')
-    save_model(path, *model('sd15'))
+    save_full_face(path, *model('sd15'))
     return path
 
 

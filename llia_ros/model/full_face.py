@@ -7,7 +7,8 @@ goes in and comes out is single precision, and so are the ears.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -37,7 +38,8 @@ def timesteps(angle_N: torch.Tensor) -> torch.Tensor:
     return torch.where((found - nearest).abs() < 0.01, nearest, found).float()
 
 
-class Known(NamedTuple):
+@dataclass(frozen=True)
+class Known:
     """Past frames (B, P, C, h, w) and the noise that they are given with the clip."""
 
     latents: torch.Tensor

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from llia_ros.runtime.backends.onnx_files import onnx_manifest
+from llia_ros.runtime.backends.onnx_files import checksum, onnx_manifest
 
 FORMAT = 1
 
@@ -51,11 +51,11 @@ def engine_keys(folder: Path, place: Path, gpu: str, library: str) -> dict[str, 
     described = json.loads((folder / 'model.json').read_text())
     config = hashlib.sha256(json.dumps(described['config'], sort_keys=True).encode()).hexdigest()
     exported = onnx_manifest(place)
-    shared = [_checksum(path) for path in sorted(place.glob('*.bin'))]
+    shared = [checksum(path) for path in sorted(place.glob('*.bin'))]
     return {
         graph: EngineKey(
             graph,
-            weights=':'.join([_checksum(place / f'{graph}.onnx'), *shared]),
+            weights=':'.join([checksum(place / f'{graph}.onnx'), *shared]),
             config=config,
             shapes=tuple((name, tuple(shape)) for name, shape in cut['inputs'].items()),
             precision=exported['precision'],
@@ -64,14 +64,6 @@ def engine_keys(folder: Path, place: Path, gpu: str, library: str) -> dict[str, 
         )
         for graph, cut in exported['graphs'].items()
     }
-
-
-def _checksum(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open('rb') as file:
-        while part := file.read(1 << 22):
-            found.update(part)
-    return found.hexdigest()
 
 
 def default_folder() -> Path:

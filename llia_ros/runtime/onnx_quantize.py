@@ -55,9 +55,7 @@ def to_int8(path: Path, samples: Sequence[dict[str, np.ndarray]]) -> onnx.ModelP
     one a channel. The layers of WIDE_RANGE stay as they are. ValueError without samples.
     """
     if not samples:
-        raise ValueError(
-            f'the calibration used the graph {path.stem!r} too seldom'
-        )
+        raise ValueError(f'the calibration used the graph {path.stem!r} too seldom')
     names = [node.name for node in onnx.load(path, load_external_data=False).graph.node]
     with tempfile.TemporaryDirectory() as scratch:
         quantized = Path(scratch) / path.name

@@ -8,17 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 
-from llia_ros.model.full_face import FullScaleFace, timesteps
-from llia_ros.model.full_scale import FullScaleModel
+from llia_ros.model.full_face import timesteps
+from llia_ros.model.full_weights import load_hearing
 from llia_ros.model.schedule import add_noise, sample
 from llia_ros.model.sd15 import FullScaleConfig
 from llia_ros.runtime.backends.graphs import GraphBackend, Reference, Runner
 
 # What `velocity` is told, in the order in which `condition` returns it; the last for Hallo's.
 TOLD = ('context', 'pose', 'audio')
-EARS = 'face.ears.'
 
 
 class FullGraphBackend(GraphBackend):
@@ -26,16 +24,7 @@ class FullGraphBackend(GraphBackend):
 
     def __init__(self, name: str, config: FullScaleConfig, runner: Runner, folder: Path):
         super().__init__(name, config, runner)
-        with torch.device('meta'):
-            networks = FullScaleModel(config)
-        self._face = FullScaleFace(config, networks)
-        with safe_open(folder / f'{config.name}.safetensors', 'pt') as file:
-            own = {
-                key.removeprefix(EARS): file.get_tensor(key).float()
-                for key in file.keys()
-                if key.startswith(EARS)
-            }
-        self._face.ears.load_state_dict(own)
+        self._face = load_hearing(folder)
         self._face.ears.to(runner.device)
 
     def reference(self, latent: np.ndarray) -> Reference:
