@@ -210,15 +210,15 @@ def export_onnx(folder: Path, precision: str, draw: Draw | None = None) -> Itera
     `int8` needs `draw`, which uses the backend it is given as a stream would, on what the model
     was trained for. What was there before is replaced when all graphs are written.
     """
+    if precision == 'int8' and draw is None:
+        raise ValueError('8 bits need scenes to calibrate on')
     place = folder / 'onnx' / precision
     place.parent.mkdir(parents=True, exist_ok=True)
     found = cuts(folder)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix='.') as scratch:
         plain, ready = None, Path(scratch) / 'ready'
         samples: dict[str, list[Inputs]] = {}
-        if precision == 'int8':
-            if draw is None:
-                raise ValueError('8 bits need scenes to calibrate on')
+        if draw is not None and precision == 'int8':
             plain = Path(scratch) / 'plain'
             describe(folder, plain, 'f32', found, list(write_graphs(found, plain, 'f32')))
             recorder = Recorder(plain)

@@ -99,7 +99,8 @@ class TorchBackend:
     name = 'torch'
 
     def __init__(self, folder: Path, device: str | None = None, **options: Any):
-        self._take(*load_any(Path(folder)), device, Options(**options))
+        self._settle(device, Options(**options))
+        self._take(*load_any(Path(folder)))
 
     @classmethod
     def of(
@@ -107,12 +108,16 @@ class TorchBackend:
     ) -> TorchBackend:
         """Return a backend of networks that are in memory already."""
         backend = cls.__new__(cls)
-        backend._take(face, codec, device, Options(**options))
+        backend._settle(device, Options(**options))
+        backend._take(face, codec)
         return backend
 
-    def _take(self, face: Face, codec: Any, device: str | None, options: Options) -> None:
+    def _settle(self, device: str | None, options: Options) -> None:
         self.device = torch.device(device or ('cuda' if has_cuda() else 'cpu'))
-        self.options = options = options.on(self.device)
+        self.options = options.on(self.device)
+
+    def _take(self, face: Face, codec: Any) -> None:
+        options = self.options
         self.config: EngineConfig = face.cfg
         self.face, self.codec = face.to(self.device), codec.to(self.device)
         self._mixed = options.precision == 'bf16' and isinstance(face, FaceModel)
