@@ -140,6 +140,12 @@ class TorchBackend:
         if options.compile or options.graphs:
             self._warm()
 
+    @property
+    def precision(self) -> str:
+        """Return the type that the networks compute in, f32 or bf16."""
+        full = isinstance(self.face, FullScaleFace) and self.face.dtype == torch.bfloat16
+        return 'bf16' if self._mixed or full else 'f32'
+
     def _warm(self) -> None:
         """Draw a clip of every length, so that none is compiled or captured while streaming."""
         cfg = self.config
