@@ -48,14 +48,14 @@ def full_scale_graphs(face: FullScaleFace, codec: Autoencoder, frames: int) -> d
     _, regions = face.masks(latents.device)
 
     def velocity(x: torch.Tensor, timestep: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
-        N = x.shape[0]
         state, given, rest = rest[0], rest[1 : 1 + len(told)], rest[1 + len(told) :]
-        masks = [[mask.expand(N, -1) for mask in region] for region in regions]
+        masks = [[mask.expand(frames, -1) for mask in region] for region in regions]
         condition = Condition(*given, *[None] * (3 - len(given)), masks)
         pairs = list(zip(rest[0 : len(kept) : 2], rest[1 : len(kept) : 2]))
         before = [read[None] for read in rest[len(kept) :]] or None
+        level = timestep.expand(frames)
         return face.networks.velocity(
-            x, timestep.expand(N), state.expand(N), condition, pairs, before, N
+            x, level, state.expand(frames), condition, pairs, before, frames
         )
 
     cuts: dict[str, tuple[Callable[..., Any], dict[str, torch.Tensor], tuple[str, ...]]] = {
