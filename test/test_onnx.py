@@ -122,8 +122,9 @@ def test_half_precision_is_near_and_spares_the_noise_level(folder):
     assert len(convolutions) > 30
     assert {kinds[node.input[1]] for node in convolutions} == {TensorProto.FLOAT16}
     sine = next(node for node in graph.node if node.op_type == 'Sin')
-    rates = [kinds[name] for name in made[sine.input[0]].input if name in kinds]
-    assert rates == [TensorProto.FLOAT]
+    product = made[sine.input[0]]
+    assert product.op_type == 'Mul'  # no cast in between
+    assert [kinds[name] for name in product.input if name in kinds] == [TensorProto.FLOAT]
 
 
 def test_eight_bits_are_near(int8):

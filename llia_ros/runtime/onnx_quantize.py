@@ -96,5 +96,25 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
             single.add(node.name)
             todo += [made[name] for name in node.input if name in made]
     half = convert_float_to_float16(model, keep_io_types=True, node_block_list=sorted(single))
+    _keep_single(half.graph)
     OnnxModel(half).topological_sort()
     return half
+
+
+def _keep_single(graph: onnx.GraphProto) -> None:
+    """Take out casts to half precision and straight back, which the conversion leaves between."""
+    casts = {node.output[0]: node for node in graph.node if node.op_type == 'Cast'}
+    to = {name: node.attribute[0].i for name, node in casts.items()}
+    straight = {
+        name: casts[node.input[0]].input[0]
+        for name, node in casts.items()
+        if to[name] == onnx.TensorProto.FLOAT and to.get(node.input[0]) == onnx.TensorProto.FLOAT16
+    }
+    for node in graph.node:
+        for i, name in enumerate(node.input):
+            node.input[i] = straight.get(name, name)
+    used = {name for node in graph.node for name in node.input}
+    used |= {value.name for value in graph.output}
+    for name, node in casts.items():
+        if name not in used:
+            graph.node.remove(node)
