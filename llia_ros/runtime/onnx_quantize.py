@@ -110,6 +110,8 @@ def _keep_single(graph: onnx.GraphProto) -> None:
         for name, node in casts.items()
         if to[name] == onnx.TensorProto.FLOAT and to.get(node.input[0]) == onnx.TensorProto.FLOAT16
     }
+    for name in straight:
+        graph.node.remove(casts.pop(name))
     for node in graph.node:
         for i, name in enumerate(node.input):
             node.input[i] = straight.get(name, name)
