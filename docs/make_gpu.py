@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
@@ -88,10 +90,29 @@ class Traffic(TorchDispatchMode):
         return result
 
 
+class FusedAttention(TorchFunctionMode):
+    """Counts attention as what goes in and comes out, also where it is taken apart."""
+
+    def __init__(self, traffic: Traffic):
+        super().__init__()
+        self.traffic = traffic
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        before = self.traffic.elements
+        result = function(*args, **(kwargs or {}))
+        if function is F.scaled_dot_product_attention:
+            ends = [v for v in tree_leaves((args, kwargs, result)) if isinstance(v, torch.Tensor)]
+            self.traffic.elements = before + sum(tensor.numel() for tensor in ends)
+        return result
+
+
 def count(call: Callable[[], Any], *modules: nn.Module) -> Cost:
     """Return what a call costs, and the parameters of the modules behind it."""
     traffic = Traffic()
-    with torch.no_grad(), FlopCounterMode(display=False) as flops, traffic:
+    flops, fused = FlopCounterMode(display=False), FusedAttention(traffic)
+    with torch.no_grad(), flops, traffic, fused:
         call()
     parameters = sum(p.numel() for module in modules for p in module.parameters())
     return Cost(flops.get_total_flops() / 2, traffic.elements * HALF, parameters)
