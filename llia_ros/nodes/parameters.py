@@ -168,7 +168,7 @@ class AvatarParameters(NodeParameters):
     backend: str = parameter(
         'auto',
         'What runs the model; auto takes the first that works.',
-        choices=('auto', 'openvino', 'torch'),
+        choices=('auto', 'openvino', 'torch', 'tensorrt', 'onnx'),
         read_only=True,
     )
     steps: int = parameter(

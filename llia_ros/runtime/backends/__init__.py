@@ -13,7 +13,12 @@ from llia_ros.model.sd15 import PRESETS
 from llia_ros.runtime.engine_config import EngineConfig
 
 FORMAT = 1
-BACKENDS = {'openvino': 'OpenVINOBackend', 'torch': 'TorchBackend'}
+BACKENDS = {
+    'openvino': 'OpenVINOBackend',
+    'torch': 'TorchBackend',
+    'tensorrt': 'tensorrt_backend',
+    'onnx': 'onnx_backend',
+}
 
 
 @runtime_checkable
@@ -89,10 +94,11 @@ def model_folder(model: str | Path) -> Path:
 
 
 def load_backend(model: str | Path = 'tiny', backend: str = 'auto', **options: Any) -> Backend:
-    """Load a model, by name or folder, to run on `backend`: auto, openvino or torch.
+    """Load a model, by name or folder, to run on `backend`: auto or one of BACKENDS.
 
-    `auto` takes the first that works of torch on CUDA, openvino, torch on the CPU. `options` go
-    to the backend as they are. ValueError with one clear line where none can run it.
+    `auto` takes the first that works: where there is a GPU tensorrt and torch, then openvino,
+    then torch on the CPU. `options` go to the backend as they are. ValueError with one clear line
+    where none can run it.
     """
     if backend != 'auto' and backend not in BACKENDS:
         raise ValueError(f'unknown backend {backend!r}: one of auto, {", ".join(BACKENDS)}')
@@ -131,7 +137,7 @@ def _order() -> list[str]:
     if any(Path('/dev').glob('nvidia[0-9]*')) and find_spec('torch') is not None:
         try:
             if import_module(f'{__name__}.torch').has_cuda():
-                return ['torch', 'openvino']
+                return ['tensorrt', 'torch', 'openvino']
         except (ImportError, OSError):
             pass
     return ['openvino', 'torch']
