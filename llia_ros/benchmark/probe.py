@@ -10,7 +10,7 @@ import numpy as np
 
 from llia_ros.audio.features import log_mel, windows
 from llia_ros.benchmark.speech import voice
-from llia_ros.model.config import STATES
+from llia_ros.model.config import STATES, AudioConfig
 from llia_ros.runtime.backends import Backend
 from llia_ros.runtime.motion import MotionProcess
 
@@ -21,6 +21,9 @@ class Probe:
     def __init__(self, backend: Backend, portrait: np.ndarray, steps: int, frames: int) -> None:
         """Prepare clips of `frames`; `portrait` uint8 (S, S, 3)."""
         cfg = backend.config
+        if not isinstance(cfg.audio, AudioConfig):
+            raise ValueError(f'{cfg.name} hears otherwise: give a model that hears log-mel columns')
+        self._audio = cfg.audio
         self.backend, self.steps, self.frames = backend, steps, frames
         field = np.random.default_rng(0).standard_normal(cfg.latent_shape, np.float32)
         self._noise = np.ascontiguousarray(np.broadcast_to(field, (frames, *field.shape)))
@@ -33,10 +36,9 @@ class Probe:
     def denoise(self, clip: int = 0) -> np.ndarray:
         """Return the latents of a clip of the speech, drawn after the one asked for before."""
         first = clip * self.frames % (200 - self.frames)
-        cfg = self.backend.config
         latents = self.backend.denoise(
             self._noise,
-            windows(self._columns, first, self.frames, cfg.audio),
+            windows(self._columns, first, self.frames, self._audio),
             self._motion[first : first + self.frames],
             STATES.index('speaking'),
             self.reference,

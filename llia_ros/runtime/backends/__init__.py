@@ -30,7 +30,10 @@ class Backend(Protocol):
     """
 
     name: str
-    config: EngineConfig
+
+    @property
+    def config(self) -> EngineConfig:
+        """The model's figures."""
 
     def encode(self, image: np.ndarray) -> np.ndarray:
         """Return the latent of a picture, uint8 (S, S, 3) RGB -> (32, 16, 16)."""
