@@ -178,9 +178,11 @@ def export(args: argparse.Namespace) -> int:
 def _export_onnx(folder: Path, precision: str) -> int:
     from llia_ros.runtime.onnx_export import export_onnx
 
-    draw = None
+    draw: Any = None
     if precision == 'int8':
-        from llia_ros.training.calibrate import draw_scenes as draw
+        from llia_ros.training.calibrate import draw_scenes
+
+        draw = draw_scenes
     for exported in export_onnx(folder, precision, draw):
         print(f'{exported.path}  relative error {exported.error:.1e}', flush=True)
     return 0

@@ -16,7 +16,11 @@ from llia_ros.model.sd15 import PRESETS, FullScaleConfig, narrow
 
 CLIPS = 2
 # How torch runs the networks, and the options of its backend for it.
-RUNS: dict[str, dict[str, Any]] = {'eager': {}, 'graphs': {'graphs': True}, 'compiled': {'compile': True}}
+RUNS: dict[str, dict[str, bool]] = {
+    'eager': {},
+    'graphs': {'graphs': True},
+    'compiled': {'compile': True},
+}
 
 
 def is_preset(model: str) -> bool:

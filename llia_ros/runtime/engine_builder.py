@@ -65,9 +65,8 @@ def build_engine(trt: ModuleType, path: Path, title: str, progress: Progress) ->
 
 
 def _monitor(trt: ModuleType, progress: Progress, title: str) -> Any:
-    class Monitor(Phases, trt.IProgressMonitor):  # type: ignore[name-defined]
-        def __init__(self) -> None:
-            trt.IProgressMonitor.__init__(self)
-            Phases.__init__(self, progress, title)
+    def start(self: Any) -> None:
+        trt.IProgressMonitor.__init__(self)
+        Phases.__init__(self, progress, title)
 
-    return Monitor()
+    return type('Monitor', (Phases, trt.IProgressMonitor), {'__init__': start})()

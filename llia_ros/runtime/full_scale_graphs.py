@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
 
 from llia_ros.model.autoencoder import Autoencoder
 from llia_ros.model.codec import to_pixels, to_unit
@@ -19,7 +18,7 @@ from llia_ros.model.full_face import FullScaleFace
 from llia_ros.model.full_scale import Condition
 from llia_ros.runtime.export import Graph
 
-Cut = tuple[nn.Module, dict[str, torch.Tensor], tuple[str, ...]]
+Cut = tuple[Graph, dict[str, torch.Tensor], tuple[str, ...]]
 
 
 def full_scale_graphs(face: FullScaleFace, codec: Autoencoder, frames: int) -> dict[str, Cut]:
@@ -50,7 +49,8 @@ def full_scale_graphs(face: FullScaleFace, codec: Autoencoder, frames: int) -> d
     def velocity(x: torch.Tensor, timestep: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
         state, given, rest = rest[0], rest[1 : 1 + len(told)], rest[1 + len(told) :]
         masks = [[mask.expand(frames, -1) for mask in region] for region in regions]
-        condition = Condition(*given, *[None] * (3 - len(given)), masks)
+        audio = given[2] if len(given) > 2 else None
+        condition = Condition(given[0], given[1], audio, masks)
         pairs = list(zip(rest[0 : len(kept) : 2], rest[1 : len(kept) : 2]))
         before = [read[None] for read in rest[len(kept) :]] or None
         level = timestep.expand(frames)

@@ -68,7 +68,8 @@ class Engine:
             raise RuntimeError('TensorRT refuses the engine')
         self._context = self._engine.create_execution_context()
         self._torch = torch
-        self._outputs, self._memory = outputs, {}
+        self._outputs = outputs
+        self._memory: dict[str, Any] = {}
         for i in range(self._engine.num_io_tensors):
             name = self._engine.get_tensor_name(i)
             memory = torch.empty(
