@@ -16,7 +16,7 @@ from llia_ros.model.sd15 import PRESETS, FullScaleConfig, narrow
 
 CLIPS = 2
 # How torch runs the networks, and the options of its backend for it.
-RUNS: dict[str, dict[str, bool]] = {
+RUNS: dict[str, dict[str, Any]] = {
     'eager': {},
     'graphs': {'graphs': True},
     'compiled': {'compile': True},

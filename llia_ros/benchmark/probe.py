@@ -22,7 +22,7 @@ class Probe:
         """Prepare clips of `frames`; `portrait` uint8 (S, S, 3)."""
         cfg = backend.config
         if not isinstance(cfg.audio, AudioConfig):
-            raise ValueError(f'{cfg.name} hears otherwise: give a model that hears log-mel columns')
+            raise ValueError(f'{cfg.name} hears no log-mel columns: measure one that does')
         self._audio = cfg.audio
         self.backend, self.steps, self.frames = backend, steps, frames
         field = np.random.default_rng(0).standard_normal(cfg.latent_shape, np.float32)
@@ -45,7 +45,7 @@ class Probe:
             self._past,
             self.steps,
         )
-        self._past = latents[-cfg.past_frames :]
+        self._past = latents[-self.backend.config.past_frames :]
         return latents
 
     def decode(self) -> np.ndarray:

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -92,8 +93,8 @@ class Recorder(OnnxRunner):
 @torch.no_grad()
 def cuts(folder: Path) -> list[Cut]:
     """Return the graphs of a model folder, once for each number of frames they run with."""
-    face, codec = load_any(folder)
-    face, codec = face.float(), codec.float()
+    face, loaded = load_any(folder)
+    face, codec = face.float(), cast(Any, loaded.float())  # of the same scale as the face
     lengths, found = graph_lengths(graph_config(folder)), []
     for frames in sorted({n for of_graph in lengths.values() for n in of_graph}):
         if isinstance(face, FullScaleFace):

@@ -128,8 +128,9 @@ class TorchBackend:
             face.networks.to(dtype)
             self.codec.to(dtype)
         if options.channels_last:
-            self.face.to(memory_format=torch.channels_last)
-            self.codec.to(memory_format=torch.channels_last)
+            part: Any
+            for part in (self.face, self.codec):
+                part.to(memory_format=torch.channels_last)
         self._streams = [torch.cuda.Stream(), torch.cuda.Stream()] if options.streams else None
         self._decoder: Callable[[torch.Tensor], torch.Tensor] = self.codec.decoder
         # What takes the time of a step, free of copies from the host.
