@@ -34,21 +34,21 @@ ROS = [
 ]
 TRAIN = ['torch>=2.2', 'safetensors>=0.4', 'nncf>=2.13', 'matplotlib>=3.5']
 ECHO = ['livekit>=1.0']
+FULL = ['torch>=2.5', 'safetensors>=0.4', 'diffusers>=0.30', 'transformers>=4.45']
+PHOTO = ['dlib-bin>=20']
 EXTRAS = {
     'ros': ROS,
     'train': TRAIN,
-    'gpu': [
-        'torch>=2.2',
-        'safetensors>=0.4',
-        'diffusers>=0.27',
-        'transformers>=4.40',
-        'tensorrt>=10; platform_machine == "x86_64"',
-    ],
+    'full': [*FULL, *PHOTO],
+    'photo': PHOTO,
+    'gpu': [*FULL, *PHOTO, 'tensorrt>=10; platform_machine == "x86_64"'],
     'echo': ECHO,
     'demo': ['matplotlib>=3.5'],
     'dev': [
         *TRAIN,
         *ECHO,
+        *FULL,
+        *PHOTO,
         'pytest>=7,<9',  # launch_testing 3.4 does not load in pytest 9
         'hypothesis>=6.80',
         'ruff>=0.17,<0.18',

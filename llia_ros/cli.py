@@ -1,4 +1,4 @@
-"""The `llia` command: demo, render, portrait, evaluate, train, import-weights, export, devices."""
+"""The `llia` command: demo, render, portrait, bench, evaluate, train, and what moves weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llia_ros import import_command
+from llia_ros.benchmark.command import DESCRIPTION, add_options
 
 
 def parse_expression(text: str) -> tuple[str, float]:
@@ -61,7 +62,6 @@ def render(args: argparse.Namespace) -> int:
     speech = read(args.speech)
     expression = parse_expression(args.expression)
     tail = np.zeros(int(args.tail * 16000), np.int16)
-    total = -(-(len(speech) + len(tail)) // 640)
     with Avatar.load(
         args.model,
         portrait=args.portrait,
@@ -72,7 +72,10 @@ def render(args: argparse.Namespace) -> int:
         force=args.force,
     ) as avatar:
         avatar.set_expression(*expression)
+        samples = avatar.config.samples_per_frame
+        total = -(-(len(speech) + len(tail)) // samples)
         with Recorder(args.video) as recorder, Progress() as progress:
+            recorder.carry(samples)
             bar = progress.add_task(f'render {args.video}', total=total)
             avatar.push_audio(speech)
             avatar.end_of_speech()
@@ -121,6 +124,15 @@ def evaluate(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Train a model, or one stage of it."""
+    from llia_ros.model.sd15 import PRESETS
+
+    if args.model in PRESETS:
+        from llia_ros.training.full_recipe import FullRecipe
+
+        FullRecipe(args.model, args.minutes, args.out, args.seed, args.start, args.data).run(
+            args.stage
+        )
+        return 0
     from llia_ros.training.recipe import Recipe
 
     Recipe(args.model, args.minutes, args.out, args.seed, args.start).run(args.stage)
@@ -160,6 +172,13 @@ def devices(args: argparse.Namespace) -> int:
     else:
         table('sound devices', {str(i): str(device) for i, device in enumerate(found)})
     return 0
+
+
+def bench(args: argparse.Namespace) -> int:
+    """Measure speed and latency."""
+    from llia_ros.benchmark.command import run
+
+    return run(args)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -208,6 +227,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument('--family', choices=('robot', 'cartoon'), default='robot', help='of faces')
     sub.add_argument('--size', type=int, default=512, help='pixels a side')
 
+    sub = command('bench', bench, DESCRIPTION)
+    add_options(sub)
+
     sub = command(
         'evaluate',
         evaluate,
@@ -224,15 +246,16 @@ def parser() -> argparse.ArgumentParser:
     sub = command('train', train, 'Train a model; stages resume where they stopped.')
     sub.add_argument(
         'stage',
-        help='all, codec, hearing, data, pictures, teacher, student, animator, decoder, judge '
-        'or export',
+        help='all, codec, hearing, visemes, data, pictures, teacher, student, animator, decoder, '
+        'judge or export; of a full-scale model all, data, distil or export',
     )
     sub.add_argument('--minutes', type=float, default=120, help='for all stages together')
     sub.add_argument('--out', type=Path, default=Path('out/train'), help='where to keep it')
     sub.add_argument(
         '--start', type=Path, help='model folder to go on from; its codec is kept as it is'
     )
-    sub.add_argument('--model', default='tiny', help='preset')
+    sub.add_argument('--model', default='tiny', help='preset: tiny, or sd15 to be distilled')
+    sub.add_argument('--data', type=Path, help='folder of videos of one face each (full scale)')
     sub.add_argument('--seed', type=int, default=0)
 
     sub = command('export', export, 'Export a trained model folder as OpenVINO graphs.')

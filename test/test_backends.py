@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import openvino as ov
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from llia_ros.model.config import tiny
 from llia_ros.model.face import FaceModel
 from llia_ros.model.weights import save_model
 from llia_ros.runtime.backends import Backend, load_backend
+from llia_ros.runtime.backends.openvino import best_precision
 from llia_ros.runtime.export import export_openvino
 from llia_ros.runtime.quantize import compress_openvino, quantize_openvino
 
@@ -34,7 +36,7 @@ def folder(tmp_path_factory):
 def both(folder):
     return (
         load_backend(folder, 'torch'),
-        load_backend(folder, 'openvino', precision='f32', threads=1),
+        load_backend(folder, 'openvino', precision='f32', threads=(1, 2)),
     )
 
 
@@ -42,7 +44,7 @@ def clip(frames, seed=0):
     rng = np.random.default_rng(seed)
     return {
         'noise': rng.normal(size=(frames, *tiny().latent_shape)).astype(np.float32),
-        'heard': rng.uniform(-1, 1, (frames, 24, 64)).astype(np.float32),
+        'heard': rng.uniform(-1, 1, (frames, tiny().audio.columns, 64)).astype(np.float32),
         'motion': rng.uniform(-0.3, 0.3, (frames, 9)).astype(np.float32),
         'past': rng.normal(size=(2, *tiny().latent_shape)).astype(np.float32),
     }
@@ -103,6 +105,68 @@ def test_every_input_matters(both, part):
     given[part] = clip(4, seed=1)[part]
     after = backend.denoise(state=0, reference=reference, steps=1, **given)
     assert np.abs(after - before).max() > 0.01
+
+
+def test_later_clips_leave_what_was_handed_out_as_it_was(both):
+    _, backend = both
+    reference = backend.reference(backend.encode(picture()))
+
+    def draw(seed):
+        latents = backend.denoise(state=0, reference=reference, steps=1, **clip(4, seed))
+        return [latents, backend.decode(latents), backend.encode(picture(seed))]
+
+    first = draw(0)
+    kept = [array.copy() for array in [*first, *reference.reads.values()]]
+    second = draw(1)
+    backend.reference(second[2])
+    for array, copy in zip([*first, *reference.reads.values()], kept, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    assert all((one != other).any() for one, other in zip(first, second, strict=True))
+    for one, again in zip(first, draw(0), strict=True):
+        np.testing.assert_array_equal(one, again)
+
+
+INTEL = 'vendor_id : GenuineIntel flags : avx512f avx512_bf16'
+AMD = 'vendor_id : AuthenticAMD flags : avx512f avx512_bf16'
+
+
+@pytest.mark.parametrize(
+    ('capabilities', 'cpuinfo', 'chosen'),
+    [
+        (['FP32', 'INT8'], AMD, 'f32'),
+        (['FP32', 'BF16'], AMD, 'bf16'),
+        (['FP32', 'BF16'], AMD.replace('avx512_bf16', 'avx2'), 'f32'),
+        (['FP32', 'BF16'], INTEL, 'f32'),
+        (['FP32', 'BF16'], f'{INTEL} amx_bf16 amx_tile', 'bf16'),
+        (['FP32'], f'{INTEL} amx_bf16 amx_tile', 'f32'),
+        (['FP32', 'FP16'], '', 'f16'),
+        (['FP32', 'BF16'], '', 'f32'),
+    ],
+)
+def test_the_precision_is_the_one_that_the_processor_is_fast_in(capabilities, cpuinfo, chosen):
+    assert best_precision(capabilities, cpuinfo) == chosen
+
+
+def test_the_precision_and_threads_asked_for_are_those_compiled(both):
+    for (name, _), request in both[1]._compiled.items():
+        compiled = request.get_compiled_model()
+        assert not compiled.get_property('ENABLE_CPU_PINNING')
+        threads = compiled.get_property('INFERENCE_NUM_THREADS')
+        assert threads == (2 if name == 'decoder' else 1)
+        assert compiled.get_property('INFERENCE_PRECISION_HINT') == ov.Type.f32
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'precision': 'f64'}, "unknown precision 'f64': auto or one of f32, bf16, f16"),
+        ({'threads': -1}, 'threads must be 0 or more, not -1'),
+        ({'threads': (1, -2)}, 'threads must be 0 or more, not -2'),
+    ],
+)
+def test_options_that_cannot_be_are_named(folder, options, message):
+    with pytest.raises(ValueError, match=message):
+        load_backend(folder, 'openvino', **options)
 
 
 @pytest.fixture(scope='module')

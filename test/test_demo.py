@@ -16,7 +16,9 @@ import cv2
 import numpy as np
 import pytest
 from conftest import until
-from headless_browser import (
+
+import llia_ros
+from llia_ros.demo.headless import (
     CHROMEDRIVER,
     CHROMIUM,
     MISSING,
@@ -24,8 +26,6 @@ from headless_browser import (
     Browser,
     free_port,
 )
-
-import llia_ros
 from llia_ros.demo.processes import NodeDied, NodeProcess, NodeProcesses
 
 

@@ -10,6 +10,7 @@ from llia_ros.demo.figures import first_pictures, interruptions, measure, mouth_
 from llia_ros.demo.log import Log, Picture, Sound, Spoken, level
 from llia_ros.demo.report import table, video_lengths
 from llia_ros.demo.timeline import draw
+from llia_ros.display.page_meter import Cut
 
 START = 1_700_000_000.0
 
@@ -172,3 +173,49 @@ def test_a_broken_recording_is_named(tmp_path):
     path.write_bytes(b'no video')
     with pytest.raises(ValueError, match=r"recording '.*demo\.mp4' is broken"):
         video_lengths(path)
+
+
+PAGE = {
+    'page fps': '24.9',
+    'page frames late': '2',
+    'page frames left out': '1',
+    'page reports dropped': '0',
+    'page jitter p99 ms': '12.5',
+    'page lips after sound size p95 ms': '31',
+    'way ours p50 ms': '110',
+    'way ours p95 ms': '150',
+}
+
+
+def test_without_a_page_there_are_no_figures_of_it():
+    assert measure(conversation()).page is None
+
+
+def test_an_interruption_is_measured_to_the_last_old_picture_and_sound_at_the_page():
+    log = conversation()
+    log.diagnostics['display'] = dict(PAGE)
+    log.spoken.append(Spoken('again', 'user', START + 9.0, START + 9.5))
+    log.cuts = {
+        # Of an avatar that was started anew: nobody spoke.
+        1: Cut(1, START + 1.0, None),
+        2: Cut(2, START + 5.15, START + 5.19),
+        3: Cut(3, START + 9.17, START + 9.13),
+    }
+    page = measure(log).page
+    assert page is not None and page.interruptions == 2
+    assert page.interruption_picture_ms == pytest.approx((160, 169), abs=0.1)
+    assert page.interruption_sound_ms == pytest.approx((160, 187), abs=0.1)
+    assert page.interruption_ms == pytest.approx((180, 189), abs=0.1)
+    assert (page.fps, page.frames_late, page.frames_left_out) == (24.9, 2, 1)
+    assert page.jitter_p99_ms == 12.5 and page.jitter_p50_ms is None
+    assert page.way_ms == {'ours': (110.0, 150.0)}
+    cells = [str(cell) for column in table(measure(log)).columns for cell in column.cells]
+    assert '110, 150 ms' in cells and '24.90' in cells
+
+
+def test_a_long_conversation_is_drawn_up_to_some_moment():
+    log = conversation()
+    short = log.until(START + 4.0)
+    assert len(short.pictures) == len(short.sounds) == 100
+    assert [line.name for line in short.spoken] == ['answer']
+    assert short.diagnostics == log.diagnostics

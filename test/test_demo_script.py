@@ -7,7 +7,7 @@ import pytest
 
 import llia_ros.demo
 from llia_ros.audio.stream import RATE
-from llia_ros.demo.conversation import LINES, VOICES, Line, schedule
+from llia_ros.demo.conversation import LINES, VOICES, Line, prolonged, schedule
 from llia_ros.demo.voices import spoken
 
 SPEECH = Path(llia_ros.demo.__file__).parent / 'speech'
@@ -52,6 +52,21 @@ def test_a_shorter_conversation_ends_in_the_midst():
     assert [cue.line.name for cue in conversation.cues] == ['greeting']
     assert len(conversation.user_track()) == 4 * RATE
     assert conversation.interruption is None
+
+
+def test_a_longer_conversation_is_one_of_interruptions_in_many_places():
+    ten = schedule(prolonged(600.0), 600.0)
+    assert ten.seconds == 600.0
+    stops = [cue for cue in ten.cues if cue.line.interrupts]
+    assert len(stops) > 50
+    depths = []
+    for stop in stops:
+        before = ten.cues[ten.cues.index(stop) - 1]
+        assert (before.line.speaker, stop.line.speaker) == ('robot', 'user')
+        assert before.start + 1 < stop.start < before.end - 1
+        depths.append(round(stop.start - before.start, 1))
+    assert len(set(depths)) > 20
+    assert [cue.line for cue in ten.cues[: len(LINES)]] == list(LINES)
 
 
 def test_too_short_a_conversation_is_refused():

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from conftest import Probe, Start
 from diagnostic_msgs.msg import DiagnosticArray
-from headless_browser import free_port
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Int16MultiArray
 from synthetic_face import SAMPLES, jpeg, tone
 
+from llia_ros.demo.headless import free_port
 from llia_ros.display.server import PICTURE, SOUND, Item, unpack
 from llia_ros.nodes.messages import (
     AUDIO_QOS,
@@ -129,7 +129,7 @@ def test_bad_messages_are_counted_and_the_face_stays(probe: Probe, start: Start)
     broken.layout.dim[0].label = 'nonsense'
     fast = audio_message(Audio(tone(0), 48000, face.start, 'face', 0, 0, 'speaking'))
     long = audio_message(
-        Audio(np.zeros(SAMPLES + 1, np.int16), 16000, face.start, 'face', 0, 0, 'speaking')
+        Audio(np.zeros(3 * SAMPLES, np.int16), 16000, face.start, 'face', 0, 0, 'speaking')
     )
     k = 0
 

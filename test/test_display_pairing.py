@@ -118,3 +118,19 @@ def test_a_recording_follows_the_index_and_bridges_a_restart_by_time():
     assert first == [0, 1, 4]
     restarted = START + 104 * PERIOD + 3_000_000_000
     assert [slots.slot(sound(k, start=restarted)) for k in (0, 1, 2)] == [79, 80, 81]
+
+
+def test_a_lost_sound_s_picture_is_placed_by_the_pace_of_its_source():
+    period = round(667e9 / 16000)
+    pairing, slots = Pairing(), Slots()
+    pairing.pace(16000 / 667)
+    slots.pace(16000 / 667)
+    first = Frame(START, 0, 0, 'speaking', sound=b'')
+    settled = pairing.add_sound(first) + pairing.add_picture(START, b'jpeg0', 'idle')
+    last = START + 60 * period
+    settled += pairing.add_picture(last, b'jpeg60', 'idle')
+    for k in range(61, 61 + WAITING):
+        settled += pairing.add_picture(START + k * period, b'', 'idle')
+    placed = next(frame for frame in settled if frame.stamp == last)
+    assert placed.index == 60
+    assert [slots.slot(frame) for frame in settled[:2]] == [0, 60]

@@ -10,8 +10,8 @@ from contextlib import closing
 
 import aiohttp
 import pytest
-from headless_browser import free_port
 
+from llia_ros.demo.headless import free_port
 from llia_ros.display.server import (
     HEADER,
     MAX_CLIENTS,

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from llia_ros.audio import files
-from llia_ros.audio.echo import EchoMask, make_echo
-from llia_ros.audio.stream import RATE, SECOND, Chunk
-from llia_ros.audio.voice_activity import VoiceActivity
+from llia_ros.audio.echo import Echo, EchoMask, make_echo
+from llia_ros.audio.stream import RATE, Chunk
+from llia_ros.benchmark.room import START, beginnings, echo_of, microphone
 
-START = 1_700_000_000 * SECOND + 3_000_000
 TALKS_OVER_AT = 6.0
 
 
@@ -30,48 +29,13 @@ def user(speak: Callable) -> np.ndarray:
     return files.read(speak('Excuse me, could you please stop? I have a question.', 'en+f3'))
 
 
-def room(robot: np.ndarray, delay: float, gain: float) -> np.ndarray:
-    """What a microphone hears of the robot: `delay` s later, `gain` dB, with reverberation."""
-    rng = np.random.default_rng(3)
-    direct, tail = round(delay * RATE), 3200
-    response = np.zeros(direct + tail)
-    response[direct:] = rng.normal(size=tail) * np.exp(-np.arange(tail) / 800) * 0.05
-    response[direct] = 1.0
-    heard = np.convolve(robot.astype(float), response)
-    loudness = np.sqrt(np.mean(robot.astype(float) ** 2) / max(np.mean(heard**2), 1e-9))
-    return heard * loudness * 10 ** (gain / 20)
-
-
 def user_speaks_at(
     kind: str, robot: np.ndarray, delay: float, gain: float, user: np.ndarray | None = None
-) -> tuple[list[float], object]:
+) -> tuple[list[float], Echo]:
     """Seconds at which a user was found to begin, and the echo's judge."""
-    rng = np.random.default_rng(1)
-    echo = room(robot, delay, gain)
-    heard = np.concatenate([echo, np.zeros(RATE)]) + rng.normal(size=len(echo) + RATE) * 15
-    if user is not None:
-        start = round(TALKS_OVER_AT * RATE)
-        part = user[: len(heard) - start]
-        heard[start : start + len(part)] += part
-    microphone = heard.clip(-32768, 32767).astype(np.int16)
-    played = np.zeros(len(microphone), np.int16)
-    played[: len(robot)] = robot
-
-    judge, activity, begins = make_echo(kind, 6.0), VoiceActivity(), []
-    for start in range(0, len(microphone) - 319, 320):
-        stamp = START + start * SECOND // RATE
-        if start % 640 == 0:
-            judge.played(Chunk(played[start : start + 640], stamp))
-        chunk = judge.heard(Chunk(microphone[start : start + 320], stamp))
-        end = activity.position + len(chunk.samples)
-
-        def counts(position: int, block: np.ndarray, chunk=chunk, end=end) -> bool:
-            return judge.counts(Chunk(block, chunk.end - (end - position) * SECOND // RATE))
-
-        for change in activity.push(chunk.samples, counts):
-            if change.speaking:
-                begins.append(change.position / RATE)
-    return begins, judge
+    judge = make_echo(kind, 6.0)
+    heard = microphone(echo_of(robot, delay, gain), user, TALKS_OVER_AT)
+    return [found.began for found in beginnings(judge, heard, robot)], judge
 
 
 PLACES = [(0.03, -8.0), (0.12, -15.0), (0.25, -20.0), (0.4, -30.0)]

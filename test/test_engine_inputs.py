@@ -177,6 +177,8 @@ def test_stats_tell_what_runs(avatar):
         'latency',
         'first_clip',
         'onset',
+        'whole',
+        'own',
     }
 
 

@@ -13,6 +13,7 @@ from llia_ros.model.full_face import FullScaleFace, timesteps
 from llia_ros.model.full_weights import load_any, random_model, save_full_face
 from llia_ros.model.schedule import linear_beta_angles
 from llia_ros.runtime.avatar import Avatar
+from llia_ros.runtime.backends import load_backend
 from llia_ros.runtime.backends.torch import TorchBackend
 from llia_ros.runtime.ears import silence
 
@@ -176,13 +177,13 @@ def test_a_full_scale_model_is_saved_and_loaded_like_tiny(preset, tmp_path):
         theirs = theirs.state_dict()
         for name, value in ours.state_dict().items():
             assert torch.equal(value, theirs[name]), name
-    with Avatar.load(
-        tmp_path, PORTRAIT, 'torch', paced=False, steps=1, force=True
-    ) as avatar:
+    with Avatar.load(tmp_path, PORTRAIT, 'torch', paced=False, steps=1, force=True) as avatar:
         avatar.push_audio(voice(640))
         avatar.end_of_speech()
         avatar.finish()
         assert len(list(avatar)) == 1
+    with pytest.raises(ValueError, match='runs on torch, not on openvino'):
+        load_backend(tmp_path, 'openvino')
 
 
 def test_ears_and_codec_are_taken_as_they_are_published(tmp_path):

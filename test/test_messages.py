@@ -57,6 +57,13 @@ def test_the_label_reads_as_documented() -> None:
     assert (channels.label, channels.size, channels.stride) == ('channels', 1, 1)
 
 
+def test_the_way_of_a_clip_is_told_to_tenths_of_a_millisecond() -> None:
+    sent = Audio(SAMPLES, 16000, 1, way=(0.09524, -0.0012))
+    message = messages.audio_message(sent)
+    assert message.layout.dim[0].label.endswith(' way=95.2/-1.2')
+    assert messages.read_audio(message).way == pytest.approx((0.0952, -0.0012))
+
+
 def test_keys_that_nobody_knows_are_left_out() -> None:
     label = 'rate=8000 stamp=1.000000000 gain=3'
     message = Int16MultiArray(data=array('h', [1, 2]))
@@ -78,6 +85,7 @@ def test_keys_that_nobody_knows_are_left_out() -> None:
         ('rate=100 stamp=1.000000000', '100 Hz'),
         ('rate=16000 stamp=1.000000000 epoch=x', 'epoch'),
         ('rate=16000 stamp=1.000000000 state=asleep', 'asleep'),
+        ('rate=16000 stamp=1.000000000 way=1e9/2', 'way'),
         ('nonsense ' * 100, 'expected a label'),
     ],
 )

@@ -35,6 +35,8 @@ def test_a_frame_is_followed_from_the_arrival_of_its_sound_to_its_time():
         'latency': 200,
         'first_clip': 140,
         'onset': 500,
+        'whole': 300,
+        'own': 240,
     }
     parts = ('audio', 'ahead', 'queue', 'denoise', 'decode')
     assert sum(stages[part]['p50'] for part in parts) == stages['latency']['p50']

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from headless_browser import (
+from synthetic_face import SILENCE, Look, SyntheticFace, jpeg, tone
+
+from llia_ros.demo.headless import (
     CHROMEDRIVER,
     CHROMIUM,
     MISSING,
@@ -18,8 +20,7 @@ from headless_browser import (
     Browser,
     free_port,
 )
-from synthetic_face import SILENCE, Look, SyntheticFace, jpeg, tone
-
+from llia_ros.display.page_meter import read_cuts
 from llia_ros.display.server import SOUND, DisplayServer, Item
 
 pytestmark = pytest.mark.skipif(not (CHROMIUM and CHROMEDRIVER), reason=MISSING)
@@ -121,16 +122,22 @@ def test_the_picture_that_is_seen_belongs_to_the_sound_that_is_heard(tmp_path):
     def flash(index: int) -> tuple[bytes, np.ndarray, str]:
         return (bright, tone(index), 'speaking') if index % 25 < 5 else (dark, SILENCE, 'idle')
 
-    with face_on_a_page(tmp_path, flash) as (browser, _):
+    with face_on_a_page(tmp_path, flash) as (browser, face):
         browser.wait('window.llia && window.llia.drawn > 40')
         browser.run(WATCH)
         browser.wait('window.edges.light.length > 4 && window.edges.sound.length > 4')
         edges = browser.run('return window.edges')
         assert browser.run('return window.llia.audio') == 'running'
+        until(lambda: face.server.meter.figures()['page reports'] > 3)
+        measured = face.server.meter.figures()
     lags = [
         min((light - sound for light in edges['light']), key=abs) for sound in edges['sound'][:5]
     ]
     assert abs(float(np.median(lags))) <= 60, f'ms that the picture follows its sound: {lags}'
+    # What the page tells of itself is what is seen and heard on it.
+    assert measured['page lips after sound p50 ms'] == pytest.approx(np.median(lags), abs=40)
+    assert 0 < measured['page due to drawn p50 ms'] < 1000
+    assert 0 < measured['page fps'] <= 26 and measured['page reports dropped'] == 0
 
 
 def test_an_interruption_silences_what_was_scheduled_and_shows_the_new_face(tmp_path):
@@ -152,7 +159,16 @@ def test_an_interruption_silences_what_was_scheduled_and_shows_the_new_face(tmp_
                 browser.wait('performance.now() > window.edges.interrupted + 800')
                 assert near(middle(browser), GREEN)
                 edges = browser.run('return window.edges')
+                interrupted = browser.run(
+                    'return (performance.timeOrigin + window.edges.interrupted) / 1000'
+                )
+                until(lambda: 'page cuts' in server.meter.figures())
     assert edges['lastLoud'] - edges['interrupted'] < 100, edges
+    [cut] = read_cuts(server.meter.figures()['page cuts'])
+    assert cut.epoch == 1 and cut.heard is not None
+    # Both may be seen an animation frame apart.
+    assert interrupted - 1 < cut.drawn < interrupted + 0.1
+    assert cut.drawn < cut.heard + 0.1 and abs(cut.heard - interrupted) < 0.2
 
 
 def middle(browser: Browser) -> np.ndarray:

@@ -166,3 +166,16 @@ def test_sound_longer_than_its_frame_is_refused(tmp_path):
 
 def test_a_jpeg_is_read_as_rgb():
     assert np.abs(decode_jpeg(jpeg(COLOUR, (0, 0, 0)))[128, 128].astype(int) - COLOUR).max() < 8
+
+
+def test_frames_may_carry_as_many_samples_as_their_model_gives_them(tmp_path):
+    path = tmp_path / 'face.mp4'
+    with Recorder(path) as recorder:
+        recorder.carry(667)
+        for _ in range(48):
+            recorder.write(flat(), np.full(667, 1000, np.int16))
+        recorder.carry(640)  # too late
+        assert recorder.seconds == pytest.approx(48 * 667 / 16000)
+    video, audio = lengths(path)
+    assert video == pytest.approx(48 * 667 / 16000, abs=1e-4)
+    assert abs(video - audio) <= 0.05

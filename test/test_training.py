@@ -6,21 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from llia_ros.audio.features import log_mel, windows
-from llia_ros.model.audio_encoder import AudioEncoder
 from llia_ros.model.config import STATES, tiny
 from llia_ros.model.face import FaceModel
 from llia_ros.model.weights import load_model
 from llia_ros.runtime.backends import model_folder
-from llia_ros.training import dataset, hearing, recipe
+from llia_ros.training import dataset, recipe
 from llia_ros.training.dataset import ClipSampler, box_weights
-from llia_ros.training.measures import correlation
 from llia_ros.training.muon import Muon, orthogonal, split
 from llia_ros.training.run import Run
 from llia_ros.training.scenes import FRAMES, Voices, make_scene
-from llia_ros.training.speech import speak
 
-STAGES = ('codec', 'hearing', 'pictures', 'teacher', 'student', 'animator', 'decoder')
+STAGES = ('codec', 'hearing', 'visemes', 'pictures', 'teacher', 'student', 'animator', 'decoder')
 
 
 @pytest.fixture(scope='module')
@@ -30,7 +26,7 @@ def trained(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setattr(dataset, 'SHARD', 3)
     whole = recipe.Recipe('tiny', 0.6, out)
-    for stage in (*STAGES[:2], 'data', *STAGES[2:]):
+    for stage in (*STAGES[:3], 'data', *STAGES[3:]):
         whole.run(stage)
     patch.undo()
     return out, whole
@@ -42,7 +38,7 @@ def test_every_stage_leaves_checkpoint_log_and_sheet(trained):
         assert (out / f'{stage}.pt').exists()
         figures = [json.loads(line) for line in open(out / f'{stage}.jsonl')]
         assert figures[-1]['step'] >= 1
-        if stage not in ('animator', 'hearing'):
+        if stage not in ('animator', 'hearing', 'visemes'):
             assert (out / f'{stage}.png').stat().st_size > 1000
 
 
@@ -82,7 +78,6 @@ def test_a_training_goes_on_from_a_model_that_ships(trained, tmp_path):
     more.scenes = out / 'scenes'
     more.run('codec')
     assert not (tmp_path / 'codec.pt').exists()
-    more.run('hearing')
     more.run('pictures')
     shipped = load_model(start)[0].denoiser.conv_in.weight
     learned = more.face('pictures').denoiser.conv_in.weight
@@ -99,24 +94,6 @@ def test_the_better_of_teacher_and_student_is_exported(trained, monkeypatch):
     torch.save(broken, out / 'student.pt')
     assert whole.best() == 'teacher'
     (out / 'student.pt').write_bytes(kept)
-
-
-def test_ears_tell_mouths_after_a_few_seconds(tmp_path):
-    cfg = tiny().audio
-    encoder = hearing.train(AudioEncoder(cfg), cfg, 0.2, tmp_path)
-    said = speak('Papa saw a big brown bear.', 'en-us')
-    mel = torch.from_numpy(windows(log_mel(said.samples), 0, len(said.mouth()), cfg))
-    with torch.no_grad():
-        told = encoder.mouth(encoder(mel))[:, 0].numpy()
-    assert correlation(told, said.mouth()[:, 0]) > 0.3
-
-
-def test_faster_speech_has_its_phones_sooner():
-    said = speak('Papa saw a big brown bear.', 'en-us')
-    fast = hearing.resized(said, 1.25)
-    assert abs(fast.seconds * 1.25 - said.seconds) < 0.001
-    n = min(len(fast.mouth(31.25)), len(said.mouth()))
-    assert correlation(fast.mouth(31.25)[:n, 0], said.mouth()[:n, 0]) > 0.95
 
 
 def test_a_run_resumes_where_it_stopped(tmp_path):

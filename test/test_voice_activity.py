@@ -1,12 +1,16 @@
 """Voice activity: real speech is found where it is, noise and tones are not speech."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llia_ros.audio.stream import RATE
-from llia_ros.audio.voice_activity import BLOCK, Change, Hysteresis, VoiceActivity
+from llia_ros.audio.voice_activity import BLOCK, SURE, Change, Hysteresis, VoiceActivity
 
 SECOND_OF_SILENCE = np.zeros(RATE, np.int16)
 
@@ -100,7 +104,8 @@ def test_changes_alternate_and_come_no_faster_than_attack_and_release(
         if change is None:
             continue
         now = (index + 1) * BLOCK
-        needed = attack if change.speaking else release
+        # What is surely speech counts double.
+        needed = attack / 2 if change.speaking else release
         # Reported no sooner than it has lasted, at the block where it really happened.
         assert now - change.position >= needed * RATE
         lasted = values[change.position // BLOCK : index + 1]
@@ -120,3 +125,41 @@ def test_a_probability_between_the_thresholds_changes_nothing() -> None:
     assert hysteresis.push(0.6, BLOCK, BLOCK) == Change(True, BLOCK)
     assert hysteresis.push(0.45, 2 * BLOCK, BLOCK) is None
     assert hysteresis.push(0.2, 3 * BLOCK, BLOCK) == Change(False, 3 * BLOCK)
+
+
+def blocks_until_it_speaks(probability: float) -> int:
+    hysteresis = Hysteresis(0.5, attack=0.25)
+    return next(k for k in range(1, 99) if hysteresis.push(probability, k * BLOCK, BLOCK))
+
+
+def test_the_surer_it_is_the_sooner_it_counts() -> None:
+    whole = int(np.ceil(0.25 * RATE / BLOCK))
+    assert blocks_until_it_speaks(0.5) == whole
+    assert blocks_until_it_speaks(0.95) == blocks_until_it_speaks(SURE) == -(-whole // 2)
+    assert -(-whole // 2) < blocks_until_it_speaks(0.7) < whole
+
+
+def test_a_doubt_begins_the_count_anew() -> None:
+    hysteresis = Hysteresis(0.5, attack=3.5 * BLOCK / RATE)
+    values = [1.0, 0.4, 1.0, 1.0]
+    found = [hysteresis.push(value, k * BLOCK, BLOCK) for k, value in enumerate(values)]
+    assert found == [None, None, None, Change(True, 2 * BLOCK)]
+
+
+COUNT_THREADS = """
+import os
+import numpy as np
+from llia_ros.audio.voice_activity import VoiceActivity
+before = len(os.listdir('/proc/self/task'))
+VoiceActivity().push(np.zeros(16000, np.int16))
+print(len(os.listdir('/proc/self/task')) - before, os.environ.get('OMP_THREAD_LIMIT'))
+"""
+
+
+@pytest.mark.parametrize('limit', [None, '3'])
+def test_the_detector_takes_no_threads_and_leaves_others_theirs(limit: str | None) -> None:
+    env = {key: value for key, value in os.environ.items() if key != 'OMP_THREAD_LIMIT'}
+    env |= {'OMP_THREAD_LIMIT': limit} if limit else {}
+    command = [sys.executable, '-c', COUNT_THREADS]
+    told = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+    assert told.split() == ['0', str(limit)]

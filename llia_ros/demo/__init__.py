@@ -12,6 +12,7 @@ import tempfile
 import time
 import webbrowser
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from llia_ros.demo.conversation import Conversation, Cue, schedule
+from llia_ros.demo import headless
+from llia_ros.demo.conversation import LINES, Conversation, Cue, prolonged, schedule
 from llia_ros.demo.processes import NodeDied, NodeProcess, NodeProcesses
 
 if TYPE_CHECKING:
@@ -29,11 +31,15 @@ if TYPE_CHECKING:
 
 # The model is loaded and compiled before the first picture.
 START_SECONDS = 180.0
+PAGE_SECONDS = 60.0
 # The conversation's clock is the user's sound: that long it may stand still.
 STALL_SECONDS = 20.0
 FAVOURITE_PORT = 8080
 # From that share of late pictures on one hears it.
 LATE_SHARE = 0.02
+# What the timeline shows of a long conversation.
+TIMELINE_SECONDS = 60.0
+WINDOW = (900, 600)
 
 
 class DemoFailed(RuntimeError):
@@ -49,14 +55,20 @@ def run_demo(
     portrait: str = 'robot',
     backend: str = 'auto',
     port: int | None = None,
+    unseen: bool = False,
+    live: bool = False,
 ) -> int:
     """Run the conversation, write `demo.mp4` and `timeline.png` to the folder `out`.
 
-    `seconds` ends it earlier; `port` None takes 8080 or a free one. Prints a table, or JSON to
-    stdout. Returns 0, or 1 after one line that says which node died or what did not come.
+    `seconds` ends it earlier, or prolongs it by interruptions; `port` None takes 8080 or a free
+    one; `unseen` opens the page in a headless Chromium and adds its figures; with `live` the
+    robot's voice comes in real time. Prints a table, or JSON to stdout. Returns 0, or 1 after
+    one line that says which node died or what did not come.
     Raises ValueError for arguments that cannot be.
     """
-    conversation = schedule(seconds=seconds)
+    conversation = schedule(LINES if seconds is None else prolonged(seconds), seconds)
+    if unseen and not (headless.CHROMIUM and headless.CHROMEDRIVER):
+        raise ValueError(f'--headless {headless.MISSING}')
     for needed, extra in (('rclpy', 'ros'), ('matplotlib', 'demo')):
         if find_spec(needed) is None:
             raise ValueError(f"the demo needs {needed}: pip install 'llia_ros[{extra}]'")
@@ -70,7 +82,9 @@ def run_demo(
             conversation,
             folder,
             console,
-            browser,
+            browser and not unseen,
+            unseen,
+            live,
             port or _free_port(),
             {'model': model, 'portrait': portrait, 'backend': backend},
         )
@@ -89,6 +103,8 @@ def _run(
     folder: Path,
     console: Console,
     browser: bool,
+    unseen: bool,
+    live: bool,
     port: int,
     avatar: dict[str, str],
 ) -> Figures:
@@ -109,9 +125,13 @@ def _run(
     def say(cue: Cue) -> None:
         console.print(f'  {cue.start:5.1f} s  {cue.line.speaker:>5}: {cue.line.text}')
 
-    graph = Graph(conversation, say, domain)
+    graph = Graph(conversation, say, domain, live)
     try:
-        with NodeProcesses() as nodes, tempfile.TemporaryDirectory() as scratch:
+        with (
+            NodeProcesses() as nodes,
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch,
+            ExitStack() as opened,
+        ):
 
             def start(name: str, parameters: dict[str, object]) -> None:
                 nodes.start(NodeProcess(name, logs / f'{name}.log', env, parameters))
@@ -123,6 +143,19 @@ def _run(
             _wait_for_pictures(graph, nodes)
             url = f'http://127.0.0.1:{port}/'
             console.print(f'The face is at {url} (with figures: {url}?debug=1)')
+            if unseen:
+                with nodes.held():
+                    window = headless.Browser(
+                        Path(scratch, 'profile'), WINDOW, headless.SOUND_ALLOWED
+                    )
+                    opened.enter_context(window)
+                window.open(url)
+                _wait(
+                    lambda: window.run('return window.llia && window.llia.drawn > 25'),
+                    nodes,
+                    PAGE_SECONDS,
+                    'the page drew nothing',
+                )
             if browser and _has_screen():
                 webbrowser.open(url)
             track = Path(scratch, 'user.wav')
@@ -144,7 +177,7 @@ def _run(
     figures = replace(
         figures, video_frames=frames, video_seconds=seconds, video_sound_seconds=sound_seconds
     )
-    timeline.draw(log, began, picture)
+    timeline.draw(log.until(began + TIMELINE_SECONDS), began, picture)
     report.show(figures, console)
     if figures.late_frames > LATE_SHARE * figures.frames:
         console.print(
@@ -232,7 +265,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         'a table of what was measured.',
     )
     parser.add_argument('--out', default='out', help='folder for demo.mp4 and timeline.png')
-    parser.add_argument('--seconds', type=float, help='end the conversation after so long')
+    parser.add_argument(
+        '--seconds', type=float, help='how long the conversation is; beyond 40 s of interruptions'
+    )
+    parser.add_argument('--minutes', type=float, help='the same')
+    parser.add_argument(
+        '--headless',
+        action='store_true',
+        help='open the page in a headless Chromium and measure what is seen and heard there',
+    )
+    parser.add_argument(
+        '--live', action='store_true', help="the robot's voice comes at the pace of speech"
+    )
     parser.add_argument('--no-browser', action='store_true', help='open no browser')
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     parser.add_argument('--port', type=int, help='of the page (default: 8080, or a free one)')
@@ -240,17 +284,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--portrait', default='robot', help='name of a portrait, or a picture')
     parser.add_argument('--backend', default='auto', help='auto, openvino or torch')
     given = parser.parse_args(argv)
+    if given.seconds is not None and given.minutes is not None:
+        parser.error('give --seconds or --minutes')
+    seconds = given.seconds if given.minutes is None else 60 * given.minutes
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         return run_demo(
             given.out,
-            given.seconds,
+            seconds,
             not given.no_browser,
             given.json,
             given.model,
             given.portrait,
             given.backend,
             given.port,
+            given.headless,
+            given.live,
         )
     except (ValueError, OSError) as error:
         print(f'llia demo: {error}', file=sys.stderr)

@@ -22,6 +22,7 @@ from std_msgs.msg import Bool, Int16MultiArray, String
 from llia_ros.audio.stream import RATE
 from llia_ros.demo.conversation import Conversation, Cue
 from llia_ros.demo.log import Log, Picture, Sound, Spoken, level
+from llia_ros.display.page_meter import read_cuts
 from llia_ros.nodes.messages import (
     AUDIO_QOS,
     FRAME_QOS,
@@ -39,21 +40,32 @@ SECOND = 1_000_000_000
 # A TTS that is five times faster than real time: half a second of voice every tenth of one.
 BURST = RATE // 2
 TICK = 0.1
+# A voice as it comes from a microphone or over the network, in real time.
+LIVE_BURST = RATE // 50
+LIVE_TICK = 0.02
+# Pictures whose data are kept, a minute: ten would take half a GB.
+KEPT = 1500
 
 
 class Conductor(Node):
     """Plays a conversation; `log` grows while it runs.
 
     The script's clock is the user's sound: it stands still until the first sample of the user's
-    track has come. `say` is called with a line's speaker and text when it begins.
+    track has come. `say` is called with a line's speaker and text when it begins. With `live`
+    the robot's voice comes at the pace at which it is spoken.
     """
 
     def __init__(
-        self, conversation: Conversation, say: Callable[[Cue], None], context: Context
+        self,
+        conversation: Conversation,
+        say: Callable[[Cue], None],
+        context: Context,
+        live: bool = False,
     ) -> None:
         super().__init__('conductor', context=context)
         self.log = Log()
         self._say = say
+        self._burst = LIVE_BURST if live else BURST
         self._user_cues = list(conversation.of('user'))
         self._robot_cues = list(conversation.of('robot'))
         self._unsent = np.zeros(0, np.int16)
@@ -75,7 +87,7 @@ class Conductor(Node):
         self.create_subscription(
             DiagnosticArray, '/diagnostics', self._guard(self._on_diagnostics), 10
         )
-        self.create_timer(TICK, self._send_burst)
+        self.create_timer(LIVE_TICK if live else TICK, self._send_burst)
 
     @property
     def position(self) -> float:
@@ -103,7 +115,9 @@ class Conductor(Node):
 
     def _on_picture(self, message: Any) -> None:
         stamp = nanoseconds(message.header.stamp) / SECOND
-        self.log.pictures.append(Picture(self._now(), stamp, read_jpeg(message)))
+        jpeg = read_jpeg(message)
+        kept = jpeg if len(self.log.pictures) < KEPT else b''
+        self.log.pictures.append(Picture(self._now(), stamp, kept))
 
     def _on_sound(self, message: Any) -> None:
         audio = read_audio(message)
@@ -144,6 +158,8 @@ class Conductor(Node):
         for status in read_diagnostics(message):
             values = {'level': status.level, 'summary': status.summary, **status.values}
             self.log.diagnostics[status.name.rsplit('/', 1)[-1]] = values
+            for cut in read_cuts(values.get('page cuts', '')):
+                self.log.cuts[cut.epoch] = cut
 
     # ---- what goes out
 
@@ -157,7 +173,7 @@ class Conductor(Node):
     def _send_burst(self) -> None:
         if not self._sending:
             return
-        part, self._unsent = self._unsent[:BURST], self._unsent[BURST:]
+        part, self._unsent = self._unsent[: self._burst], self._unsent[self._burst :]
         stamp = self.get_clock().now().nanoseconds
         self._robot_audio.publish(audio_message(Audio(part, RATE, stamp, 'tts')))
         # The message without samples, after the last burst, ends the utterance.
@@ -168,11 +184,15 @@ class Graph:
     """A conductor spinning in a thread of its own, on a ROS 2 domain of its own."""
 
     def __init__(
-        self, conversation: Conversation, say: Callable[[Cue], None], domain: int
+        self,
+        conversation: Conversation,
+        say: Callable[[Cue], None],
+        domain: int,
+        live: bool = False,
     ) -> None:
         self._context = Context()
         rclpy.init(args=[], context=self._context, domain_id=domain)
-        self.conductor = Conductor(conversation, say, self._context)
+        self.conductor = Conductor(conversation, say, self._context, live)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.conductor)
         self._thread = threading.Thread(target=self._spin, name='conductor', daemon=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import resources
+from itertools import count
 
 import numpy as np
 
@@ -65,6 +66,25 @@ LINES = (
     Line('farewell', 'robot', 'Of course. Come back soon!', 0.8),
 )
 SILENCE_AT_END = 6.0
+
+
+def prolonged(seconds: float) -> tuple[Line, ...]:
+    """LINES, and then the story again and again, interrupted now here, now there.
+
+    At least `seconds` long.
+    """
+    users = [line for line in LINES if line.speaker == 'user']
+    [story] = [line for line in LINES if line.name == 'story']
+    lines = [*LINES, replace(users[1], after=3.0)]
+    total = schedule(tuple(lines)).seconds
+    for k in count():
+        if total >= seconds:
+            break
+        # The golden ratio spreads them over the story without a pattern.
+        after, user = 2.0 + 4.0 * (k * 0.618 % 1), users[k % len(users)]
+        lines += [replace(story, after=0.8), replace(user, after=after, interrupts=True)]
+        total += 0.8 + after + user.seconds
+    return tuple(lines)
 
 
 @dataclass(frozen=True)

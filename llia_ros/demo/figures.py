@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from llia_ros.demo import page_figures
 from llia_ros.demo.log import Log
+from llia_ros.demo.page_figures import PageFigures
 
 # RMS from which a frame of the robot's sound counts as voice.
 VOICED = 0.01
@@ -44,6 +46,7 @@ class Figures:
     video_frames: int | None = None
     video_seconds: float | None = None
     video_sound_seconds: float | None = None
+    page: PageFigures | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -107,6 +110,7 @@ def measure(log: Log) -> Figures:
             1000 * (slowest.new_face - slowest.noticed) if slowest and slowest.new_face else None
         ),
         old_frames_after_interruption=sum(stop.overtaken for stop in stops) if stops else None,
+        page=page_figures.measure(log),
     )
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+from llia_ros.display.page_meter import Cut
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that arrived; times in seconds of ROS time, `data` is JPEG."""
+    """A picture that arrived; times in seconds of ROS time, `data` is JPEG.
+
+    It is empty where a long conversation has more of them than memory should hold.
+    """
 
     arrival: float
     stamp: float
@@ -50,11 +55,25 @@ class Log:
     user_speaks: list[tuple[float, bool]] = field(default_factory=list)
     spoken: list[Spoken] = field(default_factory=list)
     diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
+    cuts: dict[int, Cut] = field(default_factory=dict)
     unusable: int = 0
 
     def line(self, name: str) -> Spoken | None:
         """The line of that name, if it was begun."""
         return next((line for line in self.spoken if line.name == name), None)
+
+    def until(self, end: float) -> Log:
+        """The same, as it was at `end`: of what arrives and is said, only what came before."""
+        return replace(
+            self,
+            pictures=[picture for picture in self.pictures if picture.arrival < end],
+            sounds=[sound for sound in self.sounds if sound.arrival < end],
+            user=[entry for entry in self.user if entry[0] < end],
+            states=[entry for entry in self.states if entry[0] < end],
+            playing=[entry for entry in self.playing if entry[0] < end],
+            user_speaks=[entry for entry in self.user_speaks if entry[0] < end],
+            spoken=[line for line in self.spoken if line.start < end],
+        )
 
 
 def level(samples: np.ndarray) -> float:

@@ -7,12 +7,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
+from typing import Any
 
 PATIENCE = 15.0
+# What ends a run from outside: Ctrl-C, a supervisor, a terminal that was closed.
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class NodeDied(RuntimeError):
@@ -22,7 +27,7 @@ class NodeDied(RuntimeError):
 class NodeProcess:
     """One console script of the package, with parameters and remappings of its node.
 
-    Its output goes to `log`, a file.
+    Its output goes to `log`, a file. It runs from `start` on.
     """
 
     def __init__(
@@ -35,16 +40,21 @@ class NodeProcess:
     ) -> None:
         self.name = name
         self.log = log
-        arguments = ['--ros-args', '--disable-external-lib-logs']
+        self._env = dict(env)
+        self._arguments = ['--ros-args', '--disable-external-lib-logs']
         for key, value in (parameters or {}).items():
-            arguments += ['-p', f'{key}:={_yaml(value)}']
+            self._arguments += ['-p', f'{key}:={_yaml(value)}']
         for key, value in (remappings or {}).items():
-            arguments += ['-r', f'{key}:={value}']
-        with log.open('wb') as output:
+            self._arguments += ['-r', f'{key}:={value}']
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Run it; OSError where that cannot be."""
+        with self.log.open('wb') as output:
             # In a session of its own: Ctrl-C reaches the demo alone, which ends its nodes.
             self._process = subprocess.Popen(
-                [*_command(name), *arguments],
-                env=dict(env),
+                [*_command(self.name), *self._arguments],
+                env=self._env,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -52,8 +62,8 @@ class NodeProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """None while the node runs."""
-        return self._process.poll()
+        """None while the node runs, or before it does."""
+        return None if self._process is None else self._process.poll()
 
     def check(self) -> None:
         """Raise NodeDied, with the last thing the node said, if it has ended."""
@@ -71,28 +81,56 @@ class NodeProcess:
 
     def interrupt(self) -> None:
         """Ask the node to end, as Ctrl-C does."""
-        if self.exit_code is None:
+        if self._process is not None and self.exit_code is None:
             self._process.send_signal(signal.SIGINT)
 
-    def end(self, patience: float = PATIENCE) -> int:
-        """Wait for the node to end, at most `patience` seconds, then kill it; its exit code."""
-        try:
-            return self._process.wait(patience)
-        except subprocess.TimeoutExpired:
+    def kill(self) -> None:
+        """End the node and whatever it has started, at once."""
+        if self._process is not None and self.exit_code is None:
             os.killpg(self._process.pid, signal.SIGKILL)
-            return self._process.wait()
+
+    def end(self, patience: float = PATIENCE) -> None:
+        """Wait for the node to end, at most `patience` seconds, then kill it."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self._process.wait()
 
 
 class NodeProcesses:
-    """All nodes of a run; leaving the context ends every one of them."""
+    """All nodes of a run; leaving the context ends every one of them, as does a signal.
+
+    Within the context (in the main thread) a signal that ends the run waits until a node that is
+    being started is in care, ends the nodes, and only then does what it did before; where that
+    was nothing but to end the process, it raises SystemExit(128 + number). A second one, or one
+    that comes while the nodes are ending, kills them at once.
+    """
 
     def __init__(self) -> None:
         self._nodes: list[NodeProcess] = []
+        self._before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
+        self._starting = self._ending = self._hurry = False
+        self._pending: int | None = None
 
     def start(self, node: NodeProcess) -> NodeProcess:
-        """Take a node into care."""
-        self._nodes.append(node)
+        """Start a node and take it into care."""
+        with self.held():
+            node.start()
+            self._nodes.append(node)
         return node
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within, signals wait: for what has to be started and taken into care as one."""
+        self._starting = True
+        try:
+            yield
+        finally:
+            self._starting = False
+            self._deliver()
 
     def check(self) -> None:
         """Raise NodeDied if any node has ended."""
@@ -101,14 +139,25 @@ class NodeProcesses:
 
     def end(self) -> None:
         """Interrupt all, wait, and kill what is left."""
+        self._ending = True
         for node in self._nodes:
-            node.interrupt()
+            if self._hurry:
+                node.kill()
+            else:
+                node.interrupt()
         until = time.monotonic() + PATIENCE
         for node in self._nodes:
             node.end(max(0.0, until - time.monotonic()))
 
     def __enter__(self) -> NodeProcesses:
         """Return itself."""
+        # Only the main thread may set handlers, and only there they run.
+        if threading.current_thread() is threading.main_thread():
+            for number in ENDINGS:
+                # What is ignored on purpose, as by nohup, stays ignored.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.getsignal(number)
+                    signal.signal(number, self._on_signal)
         return self
 
     def __exit__(
@@ -119,6 +168,38 @@ class NodeProcesses:
     ) -> None:
         """End every node."""
         self.end()
+        before, self._before = self._before, {}
+        for number, action in before.items():
+            signal.signal(number, action)
+        if self._pending is not None and error is None:
+            _act(self._pending, before[self._pending])
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._hurry = self._ending or self._pending is not None
+        self._pending = number
+        if self._ending:
+            for node in self._nodes:
+                node.kill()
+        elif not self._starting:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        number, self._pending = self._pending, None
+        if number is None:
+            return
+        try:
+            _act(number, self._before[number])
+        except BaseException:
+            # Here, and not only on the way out of the context: nothing can come between.
+            self.end()
+            raise
+
+
+def _act(number: int, action: Callable[[int, FrameType | None], Any] | int | None) -> None:
+    if callable(action):
+        action(number, None)
+    else:
+        raise SystemExit(128 + number)
 
 
 def _command(name: str) -> list[str]:

@@ -8,6 +8,7 @@ import av
 from rich.console import Console
 from rich.table import Table
 
+from llia_ros.demo import page_figures
 from llia_ros.demo.figures import Figures
 
 
@@ -53,6 +54,8 @@ def table(figures: Figures) -> Table:
     row('interruption: noticed to last old frame', figures.interruption_after_detection_ms, 'ms')
     row('interruption: noticed to new face', figures.new_face_after_detection_ms, 'ms')
     row('old frames after a newer one', figures.old_frames_after_interruption)
+    if figures.page is not None:
+        page_figures.add_rows(grid, figures.page)
     grid.add_section()
     row('video, pictures', figures.video_seconds, 's', 2)
     row('video, sound', figures.video_sound_seconds, 's', 2)

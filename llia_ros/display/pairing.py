@@ -7,6 +7,7 @@ whose sound was lost is placed by its distance in time from a frame that is know
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 # Frames that wait for their other half. A stream keeps its order, so a half that is still
 # missing when a later frame is whole will not come any more.
@@ -35,12 +36,16 @@ class Frame:
 class Pairing:
     """Joins the halves of frames by their stamp and hands them on in their order."""
 
-    def __init__(self, fps: int = 25) -> None:
+    def __init__(self, fps: float = 25) -> None:
         self.incomplete = 0
-        self._period = 1_000_000_000 // fps
+        self.pace(fps)
         self._waiting: dict[int, Frame] = {}
         self._known: Frame | None = None
         self._unheard = 0
+
+    def pace(self, fps: float | Fraction) -> None:
+        """Set how many frames come each second."""
+        self._period = round(1_000_000_000 / fps)
 
     def add_sound(self, frame: Frame) -> list[Frame]:
         """Take a sound with its frame's names; return the frames that are now settled."""
@@ -91,10 +96,14 @@ class Slots:
     new source goes on where the old one would have been by its stamps.
     """
 
-    def __init__(self, fps: int = 25) -> None:
-        self._period = 1_000_000_000 // fps
+    def __init__(self, fps: float = 25) -> None:
+        self.pace(fps)
         self._offset: int | None = None
         self._last: Frame | None = None
+
+    def pace(self, fps: float | Fraction) -> None:
+        """Set how many frames come each second."""
+        self._period = round(1_000_000_000 / fps)
 
     def slot(self, frame: Frame) -> int:
         """Place of `frame` in the recording."""

@@ -29,6 +29,11 @@ class Recording:
         self._queue: queue.Queue[tuple[int, Frame] | None] = queue.Queue(QUEUE)
         self._thread: threading.Thread | None = None
 
+    def carry(self, samples_per_frame: int) -> None:
+        """Set how many samples each frame carries; after the first frame nothing changes."""
+        self.recorder.carry(samples_per_frame)
+        self._slots.pace(self.recorder.fps)
+
     def start(self) -> None:
         """Begin to write."""
         self._thread = threading.Thread(target=self._write, name='recording', daemon=True)

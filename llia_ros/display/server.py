@@ -13,13 +13,16 @@ import mimetypes
 import socket
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import resources
 from urllib.parse import urlsplit
 
-from aiohttp import WSCloseCode, web
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from llia_ros.display.page_meter import MOST_BYTES, PageMeter
 
 PICTURE, SOUND = 1, 2
 # kind, padding, epoch, index, stamp (s), state as text; little endian. A multiple of 8 bytes, so
@@ -106,6 +109,7 @@ class Mailbox:
 class DisplayServer:
     """Serves the kiosk page at `http://host:port/` and streams to every page that is open.
 
+    What pages report about themselves is in `meter`.
     Raises ServerError when the address or the port cannot be had.
     """
 
@@ -115,6 +119,7 @@ class DisplayServer:
         self.host = host
         self.port = port
         self.url = f'http://{f"[{host}]" if ":" in host else host}:{port}/'
+        self.meter = PageMeter()
         self._page = _page_files()
         self._mailboxes: set[Mailbox] = set()
         self._sockets: set[web.WebSocketResponse] = set()
@@ -263,7 +268,9 @@ class DisplayServer:
             self._refused += 1
             raise web.HTTPServiceUnavailable(text='too many pages are open\n')
         _limit_send_buffer(request)
-        stream = web.WebSocketResponse(heartbeat=SEND_TIMEOUT, compress=False, max_msg_size=1024)
+        stream = web.WebSocketResponse(
+            heartbeat=SEND_TIMEOUT, compress=False, max_msg_size=MOST_BYTES
+        )
         await stream.prepare(request)
         mailbox = Mailbox()
         if self._latest is not None:
@@ -272,9 +279,13 @@ class DisplayServer:
         self._sockets.add(stream)
         sender = asyncio.ensure_future(self._send_all(stream, mailbox))
         try:
-            async for _ in stream:
-                pass
+            async for message in stream:
+                text = message.data if message.type == WSMsgType.TEXT else None
+                self.meter.take(mailbox, text, time.monotonic())
+            if stream.close_code == WSCloseCode.MESSAGE_TOO_BIG:
+                self.meter.take(mailbox, None, time.monotonic())
         finally:
+            self.meter.leave(mailbox)
             sender.cancel()
             self._mailboxes.discard(mailbox)
             self._sockets.discard(stream)

@@ -22,15 +22,16 @@ class AudioEncoder(nn.Module):
         self.norms = nn.ModuleList([nn.GroupNorm(8, w) for w in cfg.widths])
         self.mix = nn.Linear(cfg.widths[-1], 2 * cfg.token_dim)
         self.to_token = nn.Linear(2 * cfg.token_dim, cfg.token_dim)
-        self.tokens = cfg.columns // 2 ** (len(cfg.widths) - 1)
+        self.columns = cfg.token_columns
+        self.tokens = self.columns // 2 ** (len(cfg.widths) - 1)
         self.position = nn.Parameter(torch.zeros(self.tokens, cfg.token_dim))
         self.to_mouth = nn.Sequential(
             nn.Linear(self.tokens * cfg.token_dim, 128), nn.SiLU(), nn.Linear(128, len(MOUTH))
         )
 
     def forward(self, mel_NTM: torch.Tensor) -> torch.Tensor:
-        """Return tokens (N, S, D) of log-mel windows (N, T, M)."""
-        x_NCT = mel_NTM.transpose(1, 2)
+        """Return tokens (N, S, D) of the end of log-mel windows (N, T, M)."""
+        x_NCT = mel_NTM[:, -self.columns :].transpose(1, 2)
         for conv, norm in zip(self.convs, self.norms):
             x_NCT = F.silu(norm(conv(x_NCT)))
         x_NSC = F.silu(self.mix(x_NCT.transpose(1, 2)))

@@ -53,14 +53,21 @@ class UNetConfig:
 
 @dataclass(frozen=True)
 class AudioConfig:
-    """A window of log-mel columns around each frame (hop 10 ms, so 4 columns a frame)."""
+    """A window of log-mel columns around each frame (hop 10 ms, so 4 columns a frame).
+
+    The last `token_columns` of it become tokens; all of it tells the mouth. A predictor of
+    visemes whose dilations add up to D sees 14 + 8 D columns.
+    """
 
     rate: int = 16000
     bins: int = 64
-    columns_before: int = 14
+    columns_before: int = 124
     columns_after: int = 10
+    token_columns: int = 24
     widths: tuple[int, ...] = (96, 128, 128)  # each but the first halves the columns
     token_dim: int = 128
+    viseme_width: int = 128
+    viseme_dilations: tuple[int, ...] = (8, 4, 2, 1)
 
     @property
     def columns(self) -> int:
@@ -107,6 +114,11 @@ class ModelConfig:
     def size(self) -> int:
         """Side of the picture in pixels."""
         return self.codec.size
+
+    @property
+    def led(self) -> bool:
+        """Whether motion can lead the model: at this scale, yes."""
+        return True
 
     @property
     def face(self) -> None:

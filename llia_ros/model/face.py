@@ -18,6 +18,7 @@ from llia_ros.model.expression import ExpressionAnimator
 from llia_ros.model.face_locator import FaceLocator, face_mask
 from llia_ros.model.schedule import path
 from llia_ros.model.unet import Conditions, UNet
+from llia_ros.model.viseme_predictor import VisemePredictor
 
 Condition = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -53,6 +54,7 @@ class FaceModel(nn.Module):
         self.denoiser = UNet(cfg.denoiser)
         self.reference_net = UNet(cfg.reference)
         self.audio_encoder = AudioEncoder(cfg.audio)
+        self.viseme_predictor = VisemePredictor(cfg.audio)
         self.face_locator = FaceLocator(first)
         self.motion_embedding = nn.Sequential(
             nn.Linear(len(MOTION) + 1, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU()
@@ -81,12 +83,9 @@ class FaceModel(nn.Module):
         context = torch.cat([tokens_NSD, self.motion_token(controls)[:, None]], dim=1)
         side = self.cfg.latent_shape[1] * self.face_locator.scale
         mask = face_mask(motion_NM.float(), side).to(motion_NM.dtype)
-        return (
-            context,
-            self.motion_shift(controls),
-            self.face_locator(mask),
-            self.audio_encoder.mouth(tokens_NSD),
-        )
+        # Both have learnt it by themselves, and err on different sounds.
+        mouth = (self.audio_encoder.mouth(tokens_NSD) + self.viseme_predictor(mel_NTM)[:, 0]) / 2
+        return context, self.motion_shift(controls), self.face_locator(mask), mouth
 
     def read(self, latents_NCHW: torch.Tensor) -> list[torch.Tensor]:
         """Return what the ReferenceNet writes for clean latents: per attention block (N, L, C)."""

@@ -61,6 +61,11 @@ class FullScaleConfig:
         return self.codec.size
 
     @property
+    def led(self) -> bool:
+        """Whether motion can lead the model: public weights move by themselves."""
+        return False
+
+    @property
     def samples_per_frame(self) -> int:
         """Audio samples that one frame carries, whole: the sound's clock sets the pace."""
         return round(self.audio.rate / self.fps)

@@ -159,6 +159,7 @@ def _statistics(x_NCT: torch.Tensor, counts_NT: torch.Tensor) -> tuple[torch.Ten
 
 def speech_encoder(cfg: SpeechConfig) -> WhisperEars | Wav2VecEars:
     """Return an encoder with random weights; ValueError for one that does not exist."""
+    kinds: dict[str, type[WhisperEars] | type[Wav2VecEars]]
     kinds = {'whisper': WhisperEars, 'wav2vec': Wav2VecEars}
     if cfg.encoder not in kinds:
         raise ValueError(f'unknown speech encoder {cfg.encoder!r}: one of {", ".join(kinds)}')

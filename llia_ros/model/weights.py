@@ -20,7 +20,7 @@ from llia_ros.model.full_scale import FullScaleModel
 from llia_ros.model.sd15 import PRESETS, FullScaleConfig
 from llia_ros.model.sd15 import from_dict as full_scale_from_dict
 
-FORMAT = 1
+FORMAT = 2
 
 
 def checksum(path: Path) -> str:

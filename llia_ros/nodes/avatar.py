@@ -2,9 +2,11 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from geometry_msgs.msg import PointStamped
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Bool, Int16MultiArray, String
@@ -60,6 +62,7 @@ class AvatarNode(FaceNode[AvatarParameters]):
         self._utterance_open = False
         self._rest_unwanted = False
         self._late = 0
+        self._encoding: deque[float] = deque(maxlen=750)
 
     def configure(self) -> None:
         """Load the model and the portrait."""
@@ -131,6 +134,9 @@ class AvatarNode(FaceNode[AvatarParameters]):
             for figure, milliseconds in summary.items():
                 values[f'{stage} {figure} ms'] = milliseconds
         values['playing'] = self._playing
+        if encoding := list(self._encoding):
+            p50, p95 = np.percentile(encoding, (50, 95))
+            values |= {'encoding p50 ms': 1000 * float(p50), 'encoding p95 ms': 1000 * float(p95)}
         late, self._late = stats['late_frames'] - self._late, stats['late_frames']
         if late > 0:
             return 'warn', f'{late} frames were late in the last second', values
@@ -229,11 +235,20 @@ class AvatarNode(FaceNode[AvatarParameters]):
             self._playing = frame.playing
             self.send(self._playing_publisher, flag(frame.playing))
         audio = Audio(
-            frame.audio, RATE, stamp, wanted.frame, frame.epoch, frame.index, frame.state
+            frame.audio,
+            RATE,
+            stamp,
+            wanted.frame,
+            frame.epoch,
+            frame.index,
+            frame.state,
+            frame.way,
         )
         self.send(self._audio, audio_message(audio))
         if self._jpeg.get_subscription_count():
+            began = time.monotonic()
             jpeg = encode_jpeg(frame.image, wanted.jpeg_quality)
+            self._encoding.append(time.monotonic() - began)
             self.send(self._jpeg, jpeg_message(jpeg, stamp, wanted.frame))
         if self._image.get_subscription_count():
             self.send(self._image, image_message(frame.image, stamp, wanted.frame))

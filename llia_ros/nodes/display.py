@@ -11,7 +11,8 @@ from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Int16MultiArray, String
 
 from llia_ros.display.gate import Gate
-from llia_ros.display.pairing import Frame, Pairing
+from llia_ros.display.page_meter import Marks
+from llia_ros.display.pairing import WAITING, Frame, Pairing
 from llia_ros.display.recorder import Recorder
 from llia_ros.display.recording import Recording
 from llia_ros.display.server import PICTURE, SOUND, DisplayServer, Item
@@ -29,6 +30,8 @@ from llia_ros.nodes.parameters import DisplayParameters
 from llia_ros.nodes.running import FaceNode, run
 
 RATE, FPS = 16000, 25
+# No sound is longer than a frame, and no frame than at this rate.
+SLOWEST = 10
 SECOND = 1_000_000_000
 
 
@@ -44,6 +47,8 @@ class Display(FaceNode[DisplayParameters]):
     def _begin(self) -> None:
         self._gate = Gate()
         self._pairing = Pairing(FPS)
+        self._samples = RATE // FPS
+        self._ways: dict[int, tuple[float, float]] = {}
         self._state = 'idle'
         self._arrivals: deque[float] = deque(maxlen=2 * FPS)
         self._latencies: deque[float] = deque(maxlen=10 * FPS)
@@ -62,6 +67,8 @@ class Display(FaceNode[DisplayParameters]):
     def activate(self) -> None:
         """Begin to show."""
         self._begin()
+        if self._server is not None:
+            self._server.meter.begin()
         self.diagnostics.begin('pictures', 'sounds')
         if self._recording is not None:
             self._recording.start()
@@ -106,6 +113,7 @@ class Display(FaceNode[DisplayParameters]):
                 'pages open': self._server.clients,
                 'page drops': self._server.dropped,
                 'connections refused': self._server.refused,
+                **self._server.meter.figures(),
             }
         failure = ''
         if self._recording is not None:
@@ -139,17 +147,31 @@ class Display(FaceNode[DisplayParameters]):
                 f'sound of {audio.rate} Hz and {audio.samples.shape[1]} channels: expected '
                 f'{RATE} Hz and one channel'
             )
-        if len(audio.samples) > RATE // FPS:
+        if len(audio.samples) > RATE // SLOWEST:
             raise MessageError(
-                f'sound of {len(audio.samples)} samples: expected at most {RATE // FPS}, a frame'
+                f'sound of {len(audio.samples)} samples: expected those of one frame, at most '
+                f'{RATE // SLOWEST}'
             )
+        self._follow(len(audio.samples))
         self.diagnostics.count('sounds')
+        if audio.way is not None:
+            self._ways[audio.stamp] = audio.way
+            if len(self._ways) > WAITING:
+                del self._ways[min(self._ways)]
         data = np.ascontiguousarray(audio.samples).tobytes()
         state = audio.state or self._state
         frame = Frame(audio.stamp, audio.index, audio.epoch, state, sound=data)
         if self._gate.admit(frame.epoch, frame.stamp / SECOND):
             self._send(SOUND, frame, data)
         self._show(self._pairing.add_sound(frame))
+
+    def _follow(self, samples: int) -> None:
+        """Take over the model's rate of frames, which its sound tells."""
+        if samples not in (0, self._samples):
+            self._samples = samples
+            self._pairing.pace(RATE / samples)
+            if self._recording is not None:
+                self._recording.carry(samples)
 
     def _on_picture(self, message: Any) -> None:
         picture, stamp = read_jpeg(message), nanoseconds(message.header.stamp)
@@ -163,9 +185,17 @@ class Display(FaceNode[DisplayParameters]):
             if not self._gate.admit(frame.epoch, frame.stamp / SECOND):
                 continue
             if frame.picture is not None:
+                self._mark(frame)
                 self._send(PICTURE, frame, frame.picture)
             if self._recording is not None:
                 self._recording.put(frame)
+
+    def _mark(self, frame: Frame) -> None:
+        way = self._ways.pop(frame.stamp, None)
+        if way is not None and self._server is not None:
+            complete, made = (-1000 * seconds for seconds in way)
+            received = (self.now() - frame.stamp) / 1e6
+            self._server.meter.mark(frame.stamp / SECOND, Marks(complete, made, received))
 
     def _send(self, kind: int, frame: Frame, data: bytes) -> None:
         if self._server is not None:

@@ -4,7 +4,9 @@ Sound travels as `std_msgs/Int16MultiArray`. `layout.dim[0].label` is a line of 
 pairs, `rate=16000 stamp=12.000000345 frame=mic` (ROS time of the first sample, always nine
 digits of nanoseconds), dim[1] is `frames`, dim[2] is `channels`. The avatar's sound adds
 `epoch=3 index=120 state=speaking`: which picture it belongs to. That picture has the same stamp
-in its header. A message without samples ends an utterance.
+in its header. At the first frame of a clip it adds `way=95.2/31.0`, how many ms before the stamp
+the clip's sound was complete and its pictures were ready. A message without samples ends an
+utterance.
 
 Everything that reads a message raises MessageError, one clear line, if it cannot be used.
 """
@@ -48,6 +50,7 @@ class Audio:
     """One message of sound: int16 (frames, channels), Hz, ROS time of the first sample in ns.
 
     `epoch`, `index` and `state` are there in the avatar's sound only: the picture it belongs to.
+    `way`, s before the stamp: the clip that begins here had its sound, and its pictures.
     """
 
     samples: np.ndarray
@@ -57,6 +60,7 @@ class Audio:
     epoch: int | None = None
     index: int | None = None
     state: str | None = None
+    way: tuple[float, float] | None = None
 
 
 # ---- time
@@ -75,6 +79,7 @@ def time_message(stamp: int) -> Time:
 # ---- sound
 
 _LABEL_HINT = 'expected a label such as "rate=16000 stamp=12.000000345 frame=mic"'
+_WAY = re.compile(r'(-?\d{1,7}\.\d)/(-?\d{1,7}\.\d)')
 _STAMP = re.compile(r'(\d{1,10})\.(\d{9})')
 
 
@@ -88,6 +93,9 @@ def audio_label(audio: Audio) -> str:
         value = getattr(audio, key)
         if value is not None:
             parts.append(f'{key}={value}')
+    if audio.way is not None:
+        complete, made = (1000 * seconds for seconds in audio.way)
+        parts.append(f'way={complete:.1f}/{made:.1f}')
     return ' '.join(parts)
 
 
@@ -115,6 +123,11 @@ def read_label(label: str) -> dict[str, Any]:
             known[key] = _count(pairs[key], key)
     if 'state' in pairs:
         known['state'] = read_state(pairs['state'])
+    if 'way' in pairs:
+        way = _WAY.fullmatch(pairs['way'])
+        if way is None:
+            raise MessageError(f'audio label: way {_short(pairs["way"])}: expected way=95.2/31.0')
+        known['way'] = float(way[1]) / 1000, float(way[2]) / 1000
     return known
 
 

@@ -117,7 +117,9 @@ class DialogueStateParameters(NodeParameters):
         0.5, 'Probability from which sound counts as speech.', within=(0.05, 0.95)
     )
     attack: float = parameter(
-        0.1, 'Seconds of speech before somebody counts as speaking.', within=(0.0, 2.0)
+        0.1,
+        'Seconds of speech before somebody counts as speaking; sure speech counts double.',
+        within=(0.0, 2.0),
     )
     release: float = parameter(
         0.6, 'Seconds of silence before somebody no longer counts as speaking.', within=(0.0, 5.0)

@@ -3,9 +3,11 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from math import atan2, hypot, isfinite
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -64,8 +66,12 @@ class Avatar:
         """
         options = replace(options or Options(), **changes)
         config = backend.config
+        if not config.led:
+            options = replace(options, led=False)
         if options.steps is not None and options.steps < 1:
             raise ValueError(f'sampling needs at least one step, not {options.steps}')
+        if options.mix < 1:
+            raise ValueError(f'each frame drawn shows at least one, not {options.mix}')
         for length in options.clip_lengths or ():
             if length not in config.clip_lengths:
                 raise ValueError(
@@ -102,8 +108,11 @@ class Avatar:
         )
         planned: Channel[Clip | Look | None] = Channel(course)
         sampled: Channel[Clip | None] = Channel(course)
-        sampler = Sampler(course, backend, options.seed, planned, sampled, self._prepared)
-        decoder = Decoder(course, backend, sampled, self._timetable.put, self._pace, self.meter)
+        turn: AbstractContextManager[object] = nullcontext() if options.overlapped else Lock()
+        sampler = Sampler(course, backend, options.seed, planned, sampled, self._prepared, turn)
+        decoder = Decoder(
+            course, backend, sampled, self._timetable.put, self._pace, self.meter, turn
+        )
         self._threads = [
             stage(course, 'planner', lambda: self._planner.run(planned)),
             stage(course, 'denoiser', sampler.run),

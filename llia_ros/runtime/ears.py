@@ -112,7 +112,7 @@ def silence(config: EngineConfig, frames: int) -> np.ndarray:
 def followed_by_silence(config: EngineConfig, heard: np.ndarray, length: int) -> np.ndarray:
     """Lengthen what frames hear to `length` frames; nobody will see those added."""
     extra = length - len(heard)
-    if not extra:
+    if extra <= 0:
         return heard
     quiet = silence(config, extra)
     rows = heard.shape[1]

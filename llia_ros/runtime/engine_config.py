@@ -26,6 +26,10 @@ class EngineConfig(Protocol):
         """Left, top, right and bottom of the face in a portrait, fractions; None: anywhere."""
 
     @property
+    def led(self) -> bool:
+        """Whether pose, gaze and lids can lead the model; else it moves by itself."""
+
+    @property
     def fps(self) -> int:
         """Frames a second, about: exactly it is the sample rate over `samples_per_frame`."""
 

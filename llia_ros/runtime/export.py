@@ -7,6 +7,7 @@ portrait or past frames), `condition`, `velocity` and `decoder`. The number of f
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,11 @@ def to_openvino(
         )
         for name, value in inputs.items()
     ]
-    model = ov.convert_model(module.eval(), example_input=tuple(inputs.values()), input=shapes)
+    with warnings.catch_warnings():
+        # The shapes that the tracer takes for constants are.
+        warnings.simplefilter('ignore', torch.jit.TracerWarning)
+        example = tuple(inputs.values())
+        model = ov.convert_model(module.eval(), example_input=example, input=shapes)
     for port, name in zip(model.inputs, inputs):
         port.set_names({name})
     for port, name in zip(model.outputs, outputs):

@@ -12,7 +12,8 @@ import numpy as np
 # `hold`: the finished picture waits for its time.
 # Sums: `generation`, plan to picture; `latency`, arrival of a frame's last sample to its picture;
 # `first_clip`, the same for the first clip of an utterance and the last sample of all its frames;
-# `onset`, from the first sample of an utterance to its first picture seen.
+# `onset`, from the first sample of an utterance to its first picture seen; `whole`, arrival of a
+# frame's last sample to the moment its picture goes out; `own`, the same without `audio`.
 STAGES = (
     'transport',
     'audio',
@@ -25,6 +26,8 @@ STAGES = (
     'latency',
     'first_clip',
     'onset',
+    'whole',
+    'own',
 )
 COUNTS = (
     'frames',
@@ -97,6 +100,8 @@ class Meter:
             add['audio'].append(complete - arrived)
             add['ahead'].append(max(0.0, clip.planned - complete))
             add['latency'].append(drawn - arrived)
+            add['whole'].append(now - arrived)
+            add['own'].append(now - complete)
             if at == 0 and clip.onset is not None:
                 add['first_clip'].append(drawn - complete)
                 add['onset'].append(now - clip.onset)

@@ -69,16 +69,10 @@ def find_face(image: np.ndarray, name: str = 'the photo') -> Box:
     return boxes[0]
 
 
-def cut_portrait(
-    image: np.ndarray,
-    face: Face,
-    size: int,
-    name: str = 'the photo',
-) -> np.ndarray:
-    """Return a photo cut so that its face lies where a model wants it, uint8 (size, size, 3).
+def place(image: np.ndarray, face: Face, name: str = 'the photo') -> Box:
+    """Return the square of a photo in which its face lies where a model wants it.
 
-    What lies outside of the photo
-    is filled by its edge. ValueError as for `find_face`, and for a face too near the edge.
+    It may reach beyond the photo. ValueError as for `find_face`, and where too much of it would.
     """
     box = find_face(image, name)
     left, top, right, bottom = face
@@ -87,22 +81,36 @@ def cut_portrait(
     x0 = box.left + box.side / 2 - side * (left + right) / 2
     y0 = box.top + box.side / 2 - side * (top + bottom) / 2
     height, width = image.shape[:2]
-    seen = max(0.0, min(width, x0 + side) - max(0.0, x0)) * max(
-        0.0, min(height, y0 + side) - max(0.0, y0)
-    )
-    if seen < (1 - OUTSIDE) * side**2:
+    across = min(width, x0 + side) - max(0.0, x0)
+    seen = across * (min(height, y0 + side) - max(0.0, y0)) / side**2
+    if seen < 1 - OUTSIDE:
         raise ValueError(
-            f'the face in {name} is too near the edge: {1 - seen / side**2:.0%} of the portrait '
-            'would lie outside; give a photo with more around the face'
+            f'the face in {name} is too near the edge: {1 - seen:.0%} of the portrait would lie '
+            'outside; give a photo with more around the face'
         )
-    # From the portrait's pixels to the photo's, middles of pixels at half numbers.
-    step = side / size
-    turn = np.array([[step, 0, x0 + step / 2 - 0.5], [0, step, y0 + step / 2 - 0.5]])
+    return Box(x0, y0, side)
+
+
+def cut(image: np.ndarray, square: Box, size: int) -> np.ndarray:
+    """Return a square of a picture as uint8 (size, size, 3); beyond its edge, the edge."""
+    step = square.side / size
+    # From the portrait's pixels to the photo's, whose middles lie at half numbers.
+    turn = np.array(
+        [[step, 0, square.left + step / 2 - 0.5], [0, step, square.top + step / 2 - 0.5]]
+    )
     if step > 1:
         # Shrinking: smoothed first, as far as pixels will be apart.
         image = cv2.GaussianBlur(image, (0, 0), 0.5 * step)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(image, turn, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def cut_portrait(image: np.ndarray, face: Face, size: int, name: str = 'the photo') -> np.ndarray:
+    """Return a photo cut so that its face lies where a model wants it, uint8 (size, size, 3).
+
+    ValueError as for `place`.
+    """
+    return cut(image, place(image, face, name), size)
 
 
 def _detector() -> Any:

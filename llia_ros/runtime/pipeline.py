@@ -5,7 +5,8 @@ The denoiser works on clip n + 1 while the codec decodes clip n.
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -14,6 +15,7 @@ import numpy as np
 from llia_ros.model.config import STATES
 from llia_ros.runtime.backends import Backend
 from llia_ros.runtime.course import Closed, Course
+from llia_ros.runtime.keys import Keys, fill
 from llia_ros.runtime.meter import Meter, Pace
 from llia_ros.runtime.portraits import Look
 
@@ -25,7 +27,10 @@ _LATENTS_KEPT = 256
 
 @dataclass
 class Clip:
-    """Some frames on their way from plan to picture; F = `length`, of which `keep` are shown."""
+    """`keep` frames on their way to be shown, and the `length` ones, F, that are drawn for them.
+
+    Without `keys` the first `keep` of F are shown; with them F are those drawn of the `keep`.
+    """
 
     plan: int
     epoch: int
@@ -42,12 +47,13 @@ class Clip:
     motion: np.ndarray | None  # (F, 9)
     sound: np.ndarray  # int16 (keep, samples a frame)
     arrived: list[float | None]  # when the sound of each frame was there
+    keys: Keys | None
     onset: float | None  # when that of an utterance it opens began
     planned: float
     denoise: tuple[float, float] = (0.0, 0.0)
     decode: tuple[float, float] = (0.0, 0.0)
     latents: np.ndarray | None = field(default=None, repr=False)
-    images: np.ndarray | None = field(default=None, repr=False)
+    images: Sequence[np.ndarray] | None = field(default=None, repr=False)
 
 
 class Channel(Generic[Item]):
@@ -106,10 +112,15 @@ class Sampler:
         source: Channel[Clip | Look | None],
         sink: Channel[Clip | None],
         prepared: Callable[[Look], None],
+        turn: AbstractContextManager[object],
     ) -> None:
-        """`prepared` is told of each Look that came instead of a clip, once it is ready."""
+        """`prepared` is told of each Look that came instead of a clip, once it is ready.
+
+        A clip is drawn within `turn`.
+        """
         self._course, self._backend = course, backend
         self._source, self._sink, self._prepared = source, sink, prepared
+        self._turn = turn
         field = np.random.default_rng(seed).standard_normal(
             backend.config.latent_shape, np.float32
         )
@@ -124,7 +135,8 @@ class Sampler:
                 item.reference(self._backend)
                 self._prepared(item)
             elif self._wanted(item):
-                self._sample(item)
+                with self._turn:
+                    self._sample(item)
                 self._sink.put(item)
         self._sink.put(None)
 
@@ -145,8 +157,11 @@ class Sampler:
         )
         clip.latents = latents
         clip.denoise = start, self._course.clock.now()
+        shown: Sequence[np.ndarray] = latents
+        if clip.keys:
+            shown = fill(clip.keys, latents, self._latents.get(clip.first - 1))
         for at in range(clip.keep):
-            self._latents[clip.first + at] = latents[at]
+            self._latents[clip.first + at] = shown[at]
             self._latents.pop(clip.first + at - _LATENTS_KEPT, None)
 
     def _past(self, first: int) -> np.ndarray | None:
@@ -161,7 +176,7 @@ class Sampler:
 
 
 class Decoder:
-    """Turns latents into pictures."""
+    """Turns latents into pictures, and mixes those that are not drawn."""
 
     def __init__(
         self,
@@ -171,11 +186,13 @@ class Decoder:
         sink: Callable[[Clip | None], None],
         pace: Pace,
         meter: Meter,
+        turn: AbstractContextManager[object],
     ) -> None:
-        """`sink` takes each finished clip, and None at the end."""
+        """`sink` takes each finished clip, and None at the end; one is decoded within `turn`."""
         self._course, self._backend = course, backend
         self._source, self._sink = source, sink
-        self._pace, self._meter = pace, meter
+        self._pace, self._meter, self._turn = pace, meter, turn
+        self._last: tuple[int, np.ndarray] | None = None  # number and picture of a frame
 
     def run(self) -> None:
         """Work until the end of the stream."""
@@ -184,11 +201,10 @@ class Decoder:
             with self._course.changed:
                 if not self._course.kept(clip):
                     continue
-            start = clock.now()
-            assert clip.latents is not None
-            clip.images = self._backend.decode(clip.latents)
-            clip.latents = None
-            clip.decode = start, clock.now()
+            with self._turn:
+                start = clock.now()
+                clip.images = self._pictures(clip)
+                clip.decode = start, clock.now()
             with self._course.changed:
                 self._pace.observe(
                     clip.length, clip.decode[1] - start + clip.denoise[1] - clip.denoise[0]
@@ -199,3 +215,13 @@ class Decoder:
             self._meter.made(clip)
             self._sink(clip)
         self._sink(None)
+
+    def _pictures(self, clip: Clip) -> Sequence[np.ndarray]:
+        assert clip.latents is not None
+        pictures: Sequence[np.ndarray] = self._backend.decode(clip.latents)
+        clip.latents = None
+        if clip.keys:
+            number, last = self._last or (None, None)
+            pictures = fill(clip.keys, pictures, last if number == clip.first - 1 else None)
+        self._last = clip.first + clip.keep - 1, pictures[clip.keep - 1]
+        return pictures

@@ -34,6 +34,7 @@ class Plan:
         self._course = course
         self._clips: deque[Planned] = deque()
         self._motion = MotionProcess(seed)
+        self._before: np.ndarray | None = None
 
     @property
     def last(self) -> Planned | None:
@@ -57,6 +58,11 @@ class Plan:
         self.next += keep
         return planned
 
+    @property
+    def before(self) -> np.ndarray | None:
+        """Motion (9,) of the frame before the next, None if its picture may not be there."""
+        return self._before
+
     def find(self, voice: bool, start: int) -> int | None:
         """Return the first planned frame from `start` on that carries speech, or does not."""
         return next(
@@ -74,6 +80,7 @@ class Plan:
         if dropped <= 0:
             return 0
         self._course.cut(first)
+        self._before = None
         while self._clips and self._clips[-1].first >= first:
             self._motion.restore(self._clips.pop().motion)
         if self._clips and self._clips[-1].first + self._clips[-1].keep > first:
@@ -84,10 +91,18 @@ class Plan:
         self.next = first
         return dropped
 
+    def foresee(self, state: str, target: tuple[float, float] | None, frames: int) -> np.ndarray:
+        """Return the motion of the next frames, (frames, 9), without going there."""
+        here = self._motion.snapshot()
+        motion = self._motion.clip([state] * frames, target)
+        self._motion.restore(here)
+        return motion
+
     def lead(self, planned: Planned) -> np.ndarray:
         """Return the motion of the latest clip, (length, 9), and forget that of unkept frames."""
         process, state, target = self._motion, planned.state, planned.wish.target
         kept = process.clip([state] * planned.keep, target)
+        self._before = kept[-1]
         after = process.snapshot()
         extra = process.clip([state] * (planned.length - planned.keep), target)
         process.restore(after)

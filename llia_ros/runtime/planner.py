@@ -9,16 +9,27 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from math import ceil
+from typing import NamedTuple
 
 from llia_ros.runtime.course import Course
 from llia_ros.runtime.ears import followed_by_silence
 from llia_ros.runtime.engine_config import EngineConfig
+from llia_ros.runtime.keys import Keys, choose
 from llia_ros.runtime.meter import Meter, Pace
 from llia_ros.runtime.pipeline import Channel, Clip
 from llia_ros.runtime.plan import Plan, Planned
 from llia_ros.runtime.portraits import Look
 from llia_ros.runtime.requests import Change, End, Event, Options, Sound, Wish
 from llia_ros.runtime.track import Track
+
+
+class Run(NamedTuple):
+    """What to draw next: frames to show, frames to draw, and which if not all of those shown."""
+
+    keep: int
+    length: int
+    keys: Keys | None = None
+
 
 # The most that is reserved for making a clip: a slower machine is late.
 _LONGEST_RESERVE = 25
@@ -42,6 +53,9 @@ class Planner:
         self._pace, self._meter = pace, meter
         self._lengths = sorted(options.clip_lengths or config.clip_lengths)
         self._steps = options.steps or config.steps
+        # The most frames a silent clip may show.
+        self._span = self._lengths[0] * options.mix if options.led else self._lengths[0]
+        self._reach = max(self._span, self._lengths[-1])
         self._hangover = round(options.hangover * config.fps)
         self._track = Track(config, options.quiet, self._hangover)
         self._plan = Plan(course, options.seed)
@@ -78,13 +92,13 @@ class Planner:
                     if self._final and not self._stream and self._plan.next >= self._sound_end:
                         return None
                 course.wait(self._stall_time())
-            keep, length = run
+            keep, length, keys = run
             last = self._plan.last
             fresh = last is not None and last.wish.look.portrait is not self._wish.look.portrait
             planned = self._plan.add(keep, length, self._label(self._plan.next), self._wish)
             self._track.forget(max(0, min(self._plan.next, course.shown) - 2))
             epoch, plan = course.epoch, course.plan
-        return self._clip(planned, fresh, epoch, plan)
+        return self._clip(planned, keys, fresh, epoch, plan)
 
     # What was pushed
 
@@ -146,7 +160,7 @@ class Planner:
     def _lay(self) -> None:
         """Lay what was pushed on the track, as far as the longest clip could need it."""
         track = self._track
-        goal = (self._plan.next + self._lengths[-1]) * track.frame + self._config.lookahead
+        goal = (self._plan.next + self._reach) * track.frame + self._config.lookahead
         while self._stream and track.end < goal:
             event = self._stream[0]
             if isinstance(event, Sound):
@@ -193,8 +207,8 @@ class Planner:
         """Return the first frame that can still be drawn anew without being late."""
         return min(self._plan.next, self._course.shown + self._reserve())
 
-    def _pushed_run(self) -> tuple[int, int] | None:
-        """Unpaced: return how many frames to show of how long a clip, if that is certain."""
+    def _pushed_run(self) -> Run | None:
+        """Unpaced: return what to draw next, if that is certain."""
         track = self._track
         self._lay()
         while self._changes and self._changes[0][0] <= self._plan.next:
@@ -207,9 +221,13 @@ class Planner:
             drawable = self._sound_end
             edges.append(drawable)
         run, closed = self._run(drawable, min(edges, default=None))
-        return self._fit(run, closed, self._grown()) if run else None
+        if not run:
+            return None
+        if self._mixable():
+            return self._mix(run) if run >= self._span or closed else None
+        return self._fit(run, closed, self._grown())
 
-    def _paced_run(self) -> tuple[int, int] | None:
+    def _paced_run(self) -> Run | None:
         """Paced: the same, if it is time for it."""
         track = self._track
         self._begin_speech()
@@ -220,16 +238,18 @@ class Planner:
         if track.speech(self._plan.next) is None and edge is None:
             if lead > self._reserve():
                 return None
-            run, closed = self._run(self._plan.next + self._lengths[0], None)
-            return self._fit(run, closed, 0)
+            run, closed = self._run(self._plan.next + self._span, None)
+            return self._mix(run) if self._mixable() else self._fit(run, closed, 0)
         if lead >= self._options.lead:
             return None
         drawable = track.drawable
         run, closed = self._run(
-            self._plan.next + self._lengths[-1] if drawable is None else drawable, edge
+            self._plan.next + self._reach if drawable is None else drawable, edge
         )
         if not run:
             return None
+        if run >= self._lengths[0] and self._mixable():
+            return self._mix(run)
         level = self._grown()
         while level and lead < self._busy(self._lengths[level]) + self._options.margin:
             level -= 1
@@ -239,7 +259,7 @@ class Planner:
 
     def _run(self, drawable: int, edge: int | None) -> tuple[int, bool]:
         """Return how many frames from the next one on are of one kind, and whether no more are."""
-        stop = min(drawable, self._plan.next + self._lengths[-1])
+        stop = min(drawable, self._plan.next + self._reach)
         kind = self._track.speaking(self._plan.next)
         at = self._plan.next
         while at < stop and at != edge and self._track.speaking(at) == kind:
@@ -256,13 +276,30 @@ class Planner:
             self._level = 0
         return self._level
 
-    def _fit(self, run: int, closed: bool, level: int) -> tuple[int, int] | None:
+    def _mixable(self) -> bool:
+        """Return whether the next frame goes on with a silent face that was seen already."""
+        last, look = self._plan.last, self._wish.look
+        _, playing, state = label = self._label(self._plan.next)
+        if last is None or self._span == self._lengths[0] or playing or state == 'speaking':
+            return False
+        return label[1:] == (last.playing, last.state) and look is last.wish.look
+
+    def _mix(self, run: int) -> Run:
+        """Return as many of `run` silent frames as the shortest clip can stand for."""
+        frames, drawn, wish = min(run, self._span), self._lengths[0], self._wish
+        if frames <= drawn:
+            return Run(frames, drawn)
+        motion = self._plan.foresee(self._label(self._plan.next)[2], wish.target, frames)
+        keys = choose(motion, self._plan.before, drawn)
+        return Run(len(keys.mixes), drawn, keys)
+
+    def _fit(self, run: int, closed: bool, level: int) -> Run | None:
         wanted = self._lengths[level]
         if run < wanted and not closed:
             return None
         self._level = min(level + 1, len(self._lengths) - 1)
         keep = min(run, wanted)
-        return keep, next(length for length in self._lengths if length >= keep)
+        return Run(keep, next(length for length in self._lengths if length >= keep))
 
     def _begin_speech(self) -> None:
         """Lay the first sound of an utterance as early as it can be drawn."""
@@ -327,12 +364,17 @@ class Planner:
             self._meter.count('dropped_frames', dropped)
             self._level = 0
 
-    def _clip(self, planned: Planned, fresh: bool, epoch: int, plan: int) -> Clip:
+    def _clip(
+        self, planned: Planned, keys: Keys | None, fresh: bool, epoch: int, plan: int
+    ) -> Clip:
         track, first, keep = self._track, planned.first, planned.keep
         steps = self._steps
         if not planned.playing and self._options.idle_steps:
             steps = self._options.idle_steps
         motion = self._plan.lead(planned) if self._options.led else None
+        heard = followed_by_silence(self._config, track.hear(first, keep), planned.length)
+        if keys and motion is not None:
+            heard, motion = heard[list(keys.drawn)], motion[list(keys.drawn)]
         return Clip(
             plan,
             epoch,
@@ -345,10 +387,11 @@ class Planner:
             planned.wish.look,
             fresh,
             steps,
-            followed_by_silence(self._config, track.hear(first, keep), planned.length),
+            heard,
             motion,
             track.sound(first, keep),
             [track.arrived(first + at) for at in range(keep)],
+            keys,
             track.onset(first),
             self._course.clock.now(),
         )

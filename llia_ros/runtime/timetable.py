@@ -33,6 +33,9 @@ class Frame:
     latency: float | None  # arrival of the last sample it needed to picture, seconds
     playing: bool  # belongs to an utterance
     repeated: bool = False  # the picture before again: this one's own is not ready
+    # Of the first frame of a clip of speech, seconds before its stamp: when the last sample that
+    # the clip needed had arrived, and when its pictures were ready.
+    way: tuple[float, float] | None = None
 
 
 class Timetable:
@@ -150,6 +153,10 @@ class Timetable:
             clip, at = head
             assert clip.images is not None
             arrived = clip.arrived[at]
+            way = None
+            if at == 0 and clip.voice and arrived is not None:
+                complete = max(moment for moment in clip.arrived if moment is not None)
+                way = due - complete, due - clip.decode[1]
             frame = Frame(
                 clip.images[at],
                 clip.sound[at],
@@ -159,6 +166,7 @@ class Timetable:
                 course.epoch,
                 None if arrived is None else clip.decode[1] - arrived,
                 clip.playing,
+                way=way,
             )
             course.shown += 1
             self._last_voice, self._held = clip.voice, False
@@ -184,6 +192,7 @@ class Timetable:
             stamp=stamp,
             epoch=epoch,
             latency=None,
+            way=None,
             state=last.state if playing or not last.playing else self._idle_state(),
             playing=playing,
             repeated=True,

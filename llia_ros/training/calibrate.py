@@ -19,7 +19,7 @@ def draw_scenes(backend: Backend, scenes: int = 24, seed: int = 77) -> None:
     for index in track(range(scenes), 'calibration'):
         scene = make_scene(rng, voices)
         portrait = render(
-            scene.appearance, scene.portrait_motion, REST_MOUTH, scene.expression, cfg.codec.size
+            scene.appearance, scene.portrait_motion, REST_MOUTH, scene.expression, cfg.size
         )
         reference = backend.reference(backend.encode(portrait))
         mel, past, frame = scene.mel(cfg.audio), None, 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from llia_ros.model.config import STATES
-from llia_ros.model.face import FaceModel
 from llia_ros.model.schedule import add_noise
 from llia_ros.training.dataset import Clips
 
@@ -38,7 +38,7 @@ def disturbed(clips: Clips, rng: np.random.Generator, free: float = FREE_SHARE) 
 class ClipInputs:
     """What `FaceModel.velocity` takes besides x and the angle, for B clips of F frames."""
 
-    def __init__(self, model: FaceModel, clips: Clips, still: bool = False):
+    def __init__(self, model: Any, clips: Clips, still: bool = False):
         """Read the conditions; `still` leaves out past frames and attention over time."""
         self.B, self.F = clips.states.shape
         self.states = clips.states.flatten()
@@ -68,18 +68,18 @@ class ClipInputs:
         mouth = torch.where(told.flatten()[:, None], clips.mouth.flatten(0, 1), heard.float())
         self.condition = (*self.condition[:3], mouth.to(heard.dtype))
 
-    def velocity(self, model: FaceModel, x: torch.Tensor, angle_N: torch.Tensor) -> torch.Tensor:
+    def velocity(self, model: Any, x: torch.Tensor, angle_N: torch.Tensor) -> torch.Tensor:
         """Return the model's v for noised latents (N, C, h, w)."""
         return model.velocity(
             x, angle_N, self.states, self.condition, self.portrait, self.reads, self.past_reads
         ).float()
 
-    def latents(self, model: FaceModel, x0: torch.Tensor) -> torch.Tensor:
+    def latents(self, model: Any, x0: torch.Tensor) -> torch.Tensor:
         """Return latents (B, F, C, h, w) of what was diffused, (N, C, h, w)."""
         portrait = self.portrait.repeat_interleave(self.F, dim=0)
         return model.from_diffused(x0, portrait).unflatten(0, (self.B, self.F))
 
-    def diffused(self, model: FaceModel, latents_BFCHW: torch.Tensor) -> torch.Tensor:
+    def diffused(self, model: Any, latents_BFCHW: torch.Tensor) -> torch.Tensor:
         """Return what is diffused of latents, (N, C, h, w)."""
         portrait = self.portrait.repeat_interleave(self.F, dim=0)
         return model.to_diffused(latents_BFCHW.flatten(0, 1), portrait)

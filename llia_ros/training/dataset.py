@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from rich.progress import track
 
+from llia_ros.audio.features import log_mel, windows
 from llia_ros.model.codec import Encoder, to_unit
 from llia_ros.model.config import ModelConfig
 from llia_ros.training.faces import REST_MOUTH, eyes_box, mouth_box, render
 from llia_ros.training.run import device, half_precision
-from llia_ros.training.scenes import Scene, Voices, make_scene
+from llia_ros.training.scenes import LEAD, Scene, Voices, make_scene
 
 SHARD = 32
 MOUTH_WEIGHT, EYES_WEIGHT = 8.0, 4.0
@@ -69,7 +70,7 @@ def make_shards(
                     'portrait': latents[0],
                     'latents': latents[1:],
                     'boxes': boxes,
-                    'mel': scene.mel(cfg.audio).astype(np.float16),
+                    'columns': log_mel(scene.samples).astype(np.float16),
                     'states': scene.states,
                     'motion': scene.motion,
                     'mouth': scene.mouth,
@@ -165,8 +166,10 @@ class ClipSampler:
             which = rng.choice(length, frames) if scattered else np.arange(k, k + frames)
             row = {
                 key: shard[key][i, which]
-                for key in ('latents', 'mel', 'motion', 'mouth', 'states', 'boxes')
+                for key in ('latents', 'motion', 'mouth', 'states', 'boxes')
             }
+            heard = windows(shard['columns'][i], LEAD, length, self.cfg.audio)
+            row['mel'] = heard[which]
             row['portrait'] = shard['portrait'][i][None]
             fresh = rng.random() < start_share
             row['past'] = (

@@ -112,7 +112,7 @@ def long_run(
     samples, mouth = np.concatenate(sounds), np.concatenate(mouths)
     motion = MotionProcess(seed).clip(['speaking'] * (clips * CLIP))
     columns = log_mel(samples)
-    portrait = neutral(look, cfg.codec.size)
+    portrait = neutral(look, cfg.size)
     reference = backend.reference(backend.encode(portrait))
 
     def inputs(clip: int) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +126,7 @@ def long_run(
         """Return pictures of a window and the truth."""
         drawn = [backend.decode(stream.draw(k, *inputs(k))) for k in range(first, first + WINDOW)]
         at = range(first * CLIP, (first + WINDOW) * CLIP)
-        truth = [render(look, motion[t], mouth[t], plain, cfg.codec.size) for t in at]
+        truth = [render(look, motion[t], mouth[t], plain, cfg.size) for t in at]
         return np.concatenate(drawn), np.stack(truth)
 
     marks = np.linspace(RUN_UP, clips - WINDOW, windows_seen).astype(int)

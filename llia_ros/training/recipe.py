@@ -25,8 +25,9 @@ from llia_ros.training.sheets import Sheet
 
 # Shares of the budget, and how much data a minute of it pays for.
 SHARES = {
-    'codec': 0.14,
-    'hearing': 0.09,
+    'codec': 0.12,
+    'hearing': 0.05,
+    'visemes': 0.06,
     'data': 0.15,
     'pictures': 0.24,
     'teacher': 0.15,
@@ -62,6 +63,7 @@ class Recipe:
         self.stages: dict[str, Callable[[], None]] = {
             'codec': self.train_codec,
             'hearing': self.train_hearing,
+            'visemes': self.train_visemes,
             'data': self.make_data,
             'pictures': self.train_pictures,
             'teacher': self.train_teacher,
@@ -89,9 +91,16 @@ class Recipe:
 
     def _average(self, stage: str) -> dict[str, torch.Tensor]:
         path = self.out / f'{stage}.pt'
-        if not path.exists() and self.start and stage in ('codec', 'animator'):
+        if not path.exists() and self.start:
             face, codec = self.start
-            return (codec if stage == 'codec' else face.animator).state_dict()
+            kept = {
+                'codec': codec,
+                'hearing': face.audio_encoder,
+                'visemes': face.viseme_predictor,
+                'animator': face.animator,
+            }
+            if stage in kept:
+                return kept[stage].state_dict()
         if not path.exists():
             raise ValueError(f'{path} is missing: run the stage {stage!r} first')
         return torch.load(path, weights_only=True, map_location='cpu')['average']
@@ -131,9 +140,16 @@ class Recipe:
         dataset.make_shards(self.cfg, self.codec().encoder, self.scenes, shards, self.seed + 1)
 
     def train_hearing(self) -> None:
-        """Teach the audio encoder what mouths make which sounds."""
+        """Teach the audio encoder's tokens what mouths make which sounds."""
         encoder = self._first_face().audio_encoder
-        hearing.train(encoder, self.cfg.audio, self._minutes('hearing'), self.out, self.seed)
+        minutes = self._minutes('hearing')
+        hearing.train_encoder(encoder, self.cfg.audio, minutes, self.out, self.seed)
+
+    def train_visemes(self) -> None:
+        """Teach what tells mouths to the denoiser."""
+        predictor = self._first_face().viseme_predictor
+        minutes = self._minutes('visemes')
+        hearing.train_predictor(predictor, self.cfg.audio, minutes, self.out, self.seed)
 
     def _first_face(self) -> FaceModel:
         """Return what training begins with: a given model's weights, or random ones."""
@@ -145,6 +161,7 @@ class Recipe:
         """Teach the denoiser to draw single pictures."""
         face = self._first_face()
         face.audio_encoder.load_state_dict(self._average('hearing'))
+        face.viseme_predictor.load_state_dict(self._average('visemes'))
         sheet = Sheet(self.cfg, self.codec())
         teacher.train(
             self.cfg,
@@ -176,7 +193,7 @@ class Recipe:
         distil.train(
             self.cfg,
             self.face('teacher'),
-            self.scenes,
+            dataset.ClipSampler(self.cfg, self.scenes, self.seed + 1),
             self._minutes('student'),
             self.out,
             self.seed,

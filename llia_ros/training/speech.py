@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import soxr
@@ -24,9 +25,11 @@ __all__ = [
     'SpeechError',
     'Utterance',
     'language',
+    'data_folder',
     'mouth_track',
     'random_utterance',
     'speak',
+    'use_data',
 ]
 
 RATE = 16000
@@ -140,10 +143,11 @@ _CALLBACK = ctypes.CFUNCTYPE(
 class _Synthesizer:
     """The library, which knows one voice and one text at a time for a whole process."""
 
-    def __init__(self) -> None:
+    def __init__(self, data: Path | None = None) -> None:
         self._library = _load()
         flags = _PHONEME_EVENTS | _IPA | _DONT_EXIT
-        self.rate = int(self._library.espeak_Initialize(_SYNCHRONOUS, 0, None, flags))
+        path = None if data is None else str(data).encode()
+        self.rate = int(self._library.espeak_Initialize(_SYNCHRONOUS, 0, path, flags))
         if self.rate <= 0:
             raise SpeechError(
                 'espeak-ng finds no voice data: install it with apt-get install espeak-ng'
@@ -170,6 +174,13 @@ class _Synthesizer:
                 self._marks.append((event.audio_position / 1000.0, symbol))
             index += 1
         return 0
+
+    @property
+    def data(self) -> Path:
+        """Folder of the library's voices and rules."""
+        path = ctypes.c_char_p()
+        self._library.espeak_Info(ctypes.byref(path))
+        return Path((path.value or b'').decode())
 
     def speak(
         self, text: str, voice: str, rate: int, pitch: int
@@ -326,6 +337,23 @@ def _split_silence(phones: Sequence[Phone], samples: NDArray[np.int16], rate: in
         else:
             result.append(Phone(SILENCE_SYMBOL, cut, phone.end))
     return [phone for phone in result if phone.end > phone.start]
+
+
+def data_folder() -> Path:
+    """Return the folder of espeak-ng's voices; SpeechError where the library is missing."""
+    global _synthesizer
+    with _lock:
+        _synthesizer = _synthesizer or _Synthesizer()
+        return _synthesizer.data
+
+
+def use_data(folder: Path) -> None:
+    """Take voices from `folder` / espeak-ng-data; SpeechError once this process has spoken."""
+    global _synthesizer
+    with _lock:
+        if _synthesizer is not None:
+            raise SpeechError('espeak-ng cannot change its voices any more: use a fresh process')
+        _synthesizer = _Synthesizer(folder)
 
 
 def speak(text: str, voice: str = 'en-us', rate: int = 165, pitch: int = 50) -> Utterance:

@@ -7,7 +7,9 @@ of these lengths. In the last third some clips continue what the model itself dr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,13 +48,13 @@ def random_angles(rng: np.random.Generator, clips: int, frames: int) -> torch.Te
     return torch.from_numpy(angle.astype(np.float32)).repeat_interleave(frames)
 
 
-def length(rng: np.random.Generator, fraction: float) -> int:
+def length(rng: np.random.Generator, fraction: float, lengths: Sequence[int] = LENGTHS) -> int:
     """Return the clip length of a step: fixed in the first half of a training."""
-    return 8 if fraction < 0.5 else int(rng.choice(LENGTHS))
+    return 8 if fraction < 0.5 else int(rng.choice(lengths))
 
 
 @torch.no_grad()
-def continue_own(model: FaceModel, clips: Clips, noise: torch.Tensor) -> Clips:
+def continue_own(model: Any, clips: Clips, noise: torch.Tensor) -> Clips:
     """Return the clips without their first OWN frames, which the model drew as their past."""
     B, P = len(clips.states), model.cfg.past_frames
     first = clips.frames(slice(0, OWN))
@@ -66,13 +68,18 @@ def continue_own(model: FaceModel, clips: Clips, noise: torch.Tensor) -> Clips:
 
 
 def draw_clips(
-    model: FaceModel, sampler: ClipSampler, rng: np.random.Generator, fraction: float
+    model: Any,
+    sampler: Any,
+    rng: np.random.Generator,
+    fraction: float,
+    frames: int = FRAMES_A_STEP,
+    lengths: Sequence[int] = LENGTHS,
 ) -> tuple[Clips, torch.Tensor]:
     """Return a batch and its noise (N, C, h, w), by how much of the training is over."""
     where = next(model.parameters()).device
-    F = length(rng, fraction)
+    F = length(rng, fraction, lengths)
     own = fraction > 2 / 3 and rng.random() < SELF_SHARE
-    clips = sampler.clips(max(1, FRAMES_A_STEP // F), F + (OWN if own else 0)).to(where)
+    clips = sampler.clips(max(1, frames // F), F + (OWN if own else 0)).to(where)
     noise = clip_noise(clips, rng)
     if own:
         with half_precision(where):
@@ -100,7 +107,8 @@ def train(
     where, rng = device(), np.random.default_rng(seed)
     sampler = ClipSampler(cfg, scenes, seed)
     model = (start or FaceModel(cfg)).to(where)
-    model.audio_encoder.requires_grad_(False)  # it has heard more than the scenes hold
+    for ears in (model.audio_encoder, model.viseme_predictor):
+        ears.requires_grad_(False)  # they have heard more than the scenes hold
     optimizer = Muon(split(model), lr=3e-3 if still else 1.5e-3, weight_decay=0.01)
     run = Run('pictures' if still else 'teacher', model, optimizer, minutes, out)
 

@@ -1,4 +1,5 @@
 // The kiosk page: receives pictures and sound of a face and shows them on one clock.
+import { Meter } from './meter.js';
 import { Player } from './player.js';
 import { Stage } from './stage.js';
 import { connect } from './stream.js';
@@ -10,14 +11,18 @@ const counters = {
   scheduled: 0, buffered: 0, skew: 0, latency: 0, fps: 0, audio: '',
 };
 const stage = new Stage(document.getElementById('stage'));
-const player = new Player(counters);
+let send = () => {};
+const meter = new Meter((report) => send(report));
+const player = new Player(counters, meter);
 window.llia = counters;
 window.llia.output = player.output;
 
 connect({
-  onOpen() {
+  onOpen(sender) {
+    send = sender;
     counters.connected = true;
     counters.connections += 1;
+    meter.forget();
     player.restart();
   },
   onClose() {
@@ -40,10 +45,11 @@ const shown = [];
 
 function draw() {
   requestAnimationFrame(draw);
-  hint.hidden = !player.silent();
+  if (hint.hidden === player.silent()) hint.hidden = !hint.hidden;
   const frame = player.due();
   if (frame === null) return;
   stage.show(frame.bitmap);
+  meter.show(frame, player.heardAt(frame.index));
   shown.push(performance.now());
   while (shown[0] < performance.now() - 1000) shown.shift();
   counters.fps = shown.length;

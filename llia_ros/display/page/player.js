@@ -7,16 +7,17 @@
 
 const RATE = 16000;
 const FRAME = 0.04;  // s
-const LEAD = 0.06;  // s from the arrival of a block to its sound: what the network may be late
-const CUSHION = 0.03;  // s that the latest block of a window should have been early
+const LEAD = 0.04;  // s from the arrival of a block to its sound: what the network may be late
+const CUSHION = 0.02;  // s that the latest block of a window should have been early
 const WINDOW = 50;  // blocks, two seconds
 const SUDDEN = 0.5;  // s; a frame that far ahead belongs to a sender that jumped
 const MOST_PICTURES = 25;
 const MOST_DECODING = 4;
 
 export class Player {
-  constructor(counters) {
+  constructor(counters, meter) {
     this.counters = counters;
+    this.meter = meter;
     this.context = newContext();
     this.output = this.context.createGain();
     this.output.connect(this.context.destination);
@@ -42,6 +43,7 @@ export class Player {
     this.pictures.clear();
     this.origin = null;  // time at which frame 0 starts, on the clock of now()
     this.shown = -Infinity;
+    this.ended = null;  // where the last sound that was scheduled ends, on the context's clock
     this.soundAt = -Infinity;
     this.resetSlack();
   }
@@ -76,12 +78,37 @@ export class Player {
       return;
     }
     if (item.epoch > this.epoch) {
+      if (this.epoch >= 0) this.meter.cut(item.epoch, this.silentAt());
       this.forget();
       this.epoch = item.epoch;
       this.counters.epoch = item.epoch;
     }
     if (item.picture) this.takePicture(item);
     else this.takeSound(item);
+  }
+
+  /** performance.now when what has that time on the context's clock leaves the loudspeaker. */
+  leavesAt(time) {
+    const { contextTime, performanceTime } = this.context.getOutputTimestamp();
+    if (performanceTime > 0) return performanceTime + 1000 * (time - contextTime);
+    return performance.now() + 1000 * (time + this.latency() - this.context.currentTime);
+  }
+
+  /** performance.now when a frame's sound leaves the loudspeaker; null where none is played. */
+  heardAt(index) {
+    if (this.context.state !== 'running' || this.ended === null) return null;
+    return this.leavesAt(this.origin + index * FRAME);
+  }
+
+  /** performance.now when the last sound leaves if everything is stopped now, or null. */
+  silentAt() {
+    if (this.context.state !== 'running' || this.ended === null) return null;
+    return this.leavesAt(Math.min(this.context.currentTime, this.ended));
+  }
+
+  /** Seconds from the context to the loudspeaker. */
+  latency() {
+    return this.context.outputLatency || this.context.baseLatency || 0;
   }
 
   takeSound(item) {
@@ -103,11 +130,13 @@ export class Player {
     source.onended = () => this.sources.delete(source);
     this.sources.add(source);
     source.start(time);
+    this.ended = time + buffer.duration;
     this.counters.scheduled += 1;
   }
 
   async takePicture(item) {
     this.counters.pictures += 1;
+    const arrived = performance.now();
     // A still picture is a valid source, too: without sound the pictures themselves set the pace.
     if (performance.now() / 1000 - this.soundAt > SUDDEN) this.place(item.index, true);
     if (this.decoding >= MOST_DECODING) {
@@ -130,7 +159,7 @@ export class Player {
       return;
     }
     this.pictures.get(item.index)?.bitmap.close();
-    this.pictures.set(item.index, { ...item, bitmap });
+    this.pictures.set(item.index, { ...item, bitmap, arrived, decoded: performance.now() });
     if (this.pictures.size > MOST_PICTURES) this.drop(Math.min(...this.pictures.keys()));
   }
 
@@ -165,8 +194,7 @@ export class Player {
   /** The picture to draw now, or null where the one on the screen is still right. */
   due() {
     if (this.origin === null) return null;
-    const running = this.context.state === 'running';
-    const latency = running ? this.context.outputLatency || this.context.baseLatency || 0 : 0;
+    const latency = this.context.state === 'running' ? this.latency() : 0;
     const now = this.now();
     let heard = Math.floor((now - latency - this.origin) / FRAME + 1e-6);
     if (this.stuck()) heard = Infinity;

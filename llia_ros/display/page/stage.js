@@ -4,6 +4,8 @@ const DARKEST = 'rgb(0 0 0 / 72%)';
 const EDGE = 4;  // columns or rows of the picture that are drawn out,
 const COARSE = 16;  // made that coarse along the edge: its grain would be drawn out to stripes
 
+const REST = 500;  // ms for which the bars beside a picture stay: they are dear and hardly change
+
 export class Stage {
   constructor(canvas) {
     this.canvas = canvas;
@@ -26,7 +28,9 @@ export class Stage {
   resize() {
     this.canvas.width = Math.round(innerWidth * devicePixelRatio);
     this.canvas.height = Math.round(innerHeight * devicePixelRatio);
-    this.context.imageSmoothingQuality = 'high';
+    // Plain scaling: a browser without a graphics card takes a third of a core for a finer one.
+    this.context.imageSmoothingQuality = 'low';
+    this.barred = -Infinity;
     this.context.fillStyle = '#0b0d10';
     this.context.fillRect(0, 0, this.canvas.width, this.canvas.height);
     if (this.last !== null) this.draw();
@@ -44,6 +48,10 @@ export class Stage {
     const below = height - y - h;
     const far = [picture.width - EDGE, picture.height - EDGE];
     const c = this.context;
+    c.drawImage(picture, x, y, w, h);
+    const now = performance.now();
+    if (now - this.barred < REST) return;
+    this.barred = now;
     if (x > 0) {
       this.drawOut([0, 0, EDGE, picture.height], 0, y, x, h);
       this.drawOut([far[0], 0, EDGE, picture.height], x + w, y, right, h);
@@ -56,7 +64,6 @@ export class Stage {
       this.darken([0, y, 0, 0], x, 0, w, y);
       this.darken([0, y + h, 0, height], x, y + h, w, below);
     }
-    c.drawImage(picture, x, y, w, h);
   }
 
   /** Fill a bar with an edge of the picture, made coarse on the way. */

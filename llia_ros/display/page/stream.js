@@ -18,7 +18,7 @@ export function unpack(buffer) {
   };
 }
 
-/** Keep a stream open for ever. */
+/** Keep a stream open for ever; `onOpen` gets what sends a text. */
 export function connect({ onOpen, onClose, onItem }) {
   const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
   const socket = new WebSocket(`${scheme}://${location.host}/stream`);
@@ -30,7 +30,7 @@ export function connect({ onOpen, onClose, onItem }) {
   };
   socket.onopen = () => {
     expectMore();
-    onOpen();
+    onOpen((text) => socket.readyState === WebSocket.OPEN && socket.send(text));
   };
   socket.onmessage = (event) => {
     expectMore();

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from llia_ros.model.sd15 import PRESETS
 from llia_ros.runtime.engine_config import EngineConfig
 
 FORMAT = 1
@@ -96,8 +97,13 @@ def load_backend(model: str | Path = 'tiny', backend: str = 'auto', **options: A
     if backend != 'auto' and backend not in BACKENDS:
         raise ValueError(f'unknown backend {backend!r}: one of auto, {", ".join(BACKENDS)}')
     folder = model_folder(model)
+    order = _order() if backend == 'auto' else [backend]
+    if _full_scale(folder):
+        if backend not in ('auto', 'torch'):
+            raise ValueError(f'{model} is of full scale: it runs on torch, not on {backend}')
+        order = ['torch']
     reasons = []
-    for name in _order() if backend == 'auto' else [backend]:
+    for name in order:
         try:
             return _backend_class(name)(folder, **options)
         except (ImportError, OSError, ValueError, RuntimeError) as error:
@@ -105,6 +111,10 @@ def load_backend(model: str | Path = 'tiny', backend: str = 'auto', **options: A
             reasons.append((f'{name}: {lines[0]}', error))
     why = '; '.join(reason for reason, _ in reasons)
     raise ValueError(f'cannot run the model {str(model)!r}: {why}') from reasons[0][1]
+
+
+def _full_scale(folder: Path) -> bool:
+    return json.loads((folder / 'model.json').read_text()).get('preset') in PRESETS
 
 
 def _backend_class(name: str) -> Callable[..., Backend]:

@@ -51,7 +51,9 @@ class TorchBackend:
     def _take(self, face: Face, codec: Any, device: str | None) -> None:
         self.device = torch.device(device or ('cuda' if has_cuda() else 'cpu'))
         self.config: EngineConfig = face.cfg
-        self.face, self.codec = face.to(self.device), codec.to(self.device)
+        # Either scale's: what one gives, only the same one takes.
+        self.face: Any = face.to(self.device)
+        self.codec: Any = codec.to(self.device)
 
     def _tensor(self, value: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(value)).to(self.device)

@@ -11,10 +11,10 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 CHROMIUM = (
     shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
@@ -52,6 +52,8 @@ class Browser:
             [str(CHROMEDRIVER), f'--port={port}'],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            # Ctrl-C is for whoever opened the browser, who then ends it.
+            start_new_session=True,
         )
         options = {
             'binary': CHROMIUM,
@@ -119,6 +121,9 @@ class Browser:
 
     def screenshot(self) -> np.ndarray:
         """What the window shows, uint8 RGB."""
+        import cv2
+        import numpy as np
+
         data = np.frombuffer(base64.b64decode(self._call('GET', '/screenshot')), np.uint8)
         return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 

@@ -1,0 +1,1 @@
+"""Measures speed and latency of the real engine on the machine at hand: `llia bench`."""
