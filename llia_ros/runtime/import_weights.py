@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -133,6 +134,12 @@ def _located(kind: str, source: Path, accelerated: bool) -> list[tuple[PublicFil
     return found
 
 
+@cache
+def _our_shapes(cfg: FullScaleConfig) -> dict[str, Shape]:
+    with torch.device('meta'):
+        return _shapes(FullScaleModel(cfg).state_dict())
+
+
 def _shapes(tensors: Mapping[str, torch.Tensor]) -> dict[str, Shape]:
     return {key: tuple(value.shape) for key, value in tensors.items()}
 
@@ -161,8 +168,7 @@ def examine(
         if known not in (None, public.looks):
             raise ValueError(f'{path} looks like {known}, not like {public.looks}')
         theirs |= {public.prefix + key: value for key, value in tensors.items()}
-    with torch.device('meta'):
-        shapes = _shapes(FullScaleModel(cfg).state_dict())
+    shapes = _our_shapes(cfg)
     try:
         found = match(LAYOUTS[kind], shapes, _shapes(theirs))
     except ValueError as error:
