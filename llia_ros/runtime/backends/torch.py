@@ -119,7 +119,9 @@ class TorchBackend:
     def _take(self, face: Face, codec: Any) -> None:
         options = self.options
         self.config: EngineConfig = face.cfg
-        self.face, self.codec = face.to(self.device), codec.to(self.device)
+        # Either scale's: what one gives, only the same one takes.
+        self.face: Any = face.to(self.device)
+        self.codec: Any = codec.to(self.device)
         self._mixed = options.precision == 'bf16' and isinstance(face, FaceModel)
         if options.precision != 'auto' and not isinstance(face, FaceModel):
             dtype = torch.bfloat16 if options.precision == 'bf16' else torch.float32
