@@ -12,7 +12,7 @@ import numpy as np
 from llia_ros.model.sd15 import PRESETS
 from llia_ros.runtime.engine_config import EngineConfig
 
-FORMAT = 1
+FORMAT = 2
 BACKENDS = {
     'openvino': 'OpenVINOBackend',
     'torch': 'TorchBackend',
