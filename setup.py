@@ -33,12 +33,15 @@ ROS = [
     'ros-std-srvs~=5.3.6',
 ]
 TRAIN = ['torch>=2.2', 'safetensors>=0.4', 'nncf>=2.13', 'matplotlib>=3.5']
+# Graphs for other runtimes: exported (with `train`), run, and what TensorRT builds engines from.
+ONNX = ['onnx>=1.16', 'onnxruntime>=1.18']
 ECHO = ['livekit>=1.0']
 FULL = ['torch>=2.5', 'safetensors>=0.4', 'diffusers>=0.30', 'transformers>=4.45']
 PHOTO = ['dlib-bin>=20']
 EXTRAS = {
     'ros': ROS,
     'train': TRAIN,
+    'onnx': ONNX,
     'full': [*FULL, *PHOTO],
     'photo': PHOTO,
     'gpu': [*FULL, *PHOTO, 'tensorrt>=10; platform_machine == "x86_64"'],
@@ -46,6 +49,7 @@ EXTRAS = {
     'demo': ['matplotlib>=3.5'],
     'dev': [
         *TRAIN,
+        *ONNX,
         *ECHO,
         *FULL,
         *PHOTO,
@@ -64,10 +68,11 @@ def data_of_package() -> list[str]:
     The code looks it up with importlib.resources. Humble's setuptools knows no ** to name it.
     """
     package = ROOT / NAME
+    files = sorted(path.relative_to(package) for path in package.rglob('*') if path.is_file())
     return [
-        str(path.relative_to(package))
-        for path in sorted(package.rglob('*'))
-        if path.is_file() and path.suffix not in ('.py', '.pyc')
+        str(path)
+        for path in files
+        if path.suffix not in ('.py', '.pyc') and 'onnx' not in path.parts  # exported, not shipped
     ]
 
 

@@ -12,6 +12,12 @@ from typing import Any
 from llia_ros import import_command
 from llia_ros.benchmark.command import DESCRIPTION, add_options
 
+# Precisions of each format, its default first.
+FORMATS = {
+    'openvino': ('int8-weights', 'f32', 'f16', 'int8'),
+    'onnx': ('f16', 'f32', 'int8'),
+}
+
 
 def parse_expression(text: str) -> tuple[str, float]:
     """Return name and intensity of `happy` or `happy:0.6`; ValueError for anything else."""
@@ -140,23 +146,45 @@ def train(args: argparse.Namespace) -> int:
 
 
 def export(args: argparse.Namespace) -> int:
-    """Export a model folder's weights as OpenVINO graphs."""
+    """Export a model folder's weights as graphs."""
     from llia_ros.runtime.backends import model_folder
+
+    known = FORMATS[args.format]
+    precision = args.precision or known[0]
+    if precision not in known:
+        raise ValueError(
+            f'{args.format} has no precision {precision!r}: one of {", ".join(sorted(known))}'
+        )
+    folder = model_folder(args.folder)
+    if args.format == 'onnx':
+        return _export_onnx(folder, precision)
     from llia_ros.runtime.export import export_openvino
 
-    folder = model_folder(args.folder)
-    paths = export_openvino(folder)
-    if args.precision == 'int8-weights':
+    paths = export_openvino(folder, half=precision != 'f32')
+    if precision == 'int8-weights':
         from llia_ros.runtime.quantize import compress_openvino
 
         compress_openvino(folder)
-    elif args.precision == 'int8':
+    elif precision == 'int8':
         from llia_ros.runtime.quantize import quantize_openvino
         from llia_ros.training.calibrate import draw_scenes
 
         quantize_openvino(folder, draw_scenes)
     for path in paths:
         print(path)
+    return 0
+
+
+def _export_onnx(folder: Path, precision: str) -> int:
+    from llia_ros.runtime.onnx_export import export_onnx
+
+    draw: Any = None
+    if precision == 'int8':
+        from llia_ros.training.calibrate import draw_scenes
+
+        draw = draw_scenes
+    for exported in export_onnx(folder, precision, draw):
+        print(f'{exported.path}  relative error {exported.error:.1e}', flush=True)
     return 0
 
 
@@ -193,7 +221,9 @@ def parser() -> argparse.ArgumentParser:
 
     def model_options(sub: argparse.ArgumentParser) -> None:
         sub.add_argument('--model', default='tiny', help='name of a shipped model, or a folder')
-        sub.add_argument('--backend', default='auto', help='auto, openvino or torch')
+        sub.add_argument(
+            '--backend', default='auto', help='auto, openvino, torch, tensorrt or onnx'
+        )
         sub.add_argument('--steps', type=int, help="denoising steps (default: the model's)")
         sub.add_argument('--seed', type=int, default=0, help='of noise and motion')
 
@@ -258,13 +288,19 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument('--data', type=Path, help='folder of videos of one face each (full scale)')
     sub.add_argument('--seed', type=int, default=0)
 
-    sub = command('export', export, 'Export a trained model folder as OpenVINO graphs.')
-    sub.add_argument('folder', type=Path, help='with model.json and safetensors')
+    sub = command('export', export, 'Export a trained model folder as graphs.')
+    sub.add_argument('folder', help='with model.json and safetensors, or a shipped model')
+    sub.add_argument(
+        '--format',
+        choices=tuple(FORMATS),
+        default='openvino',
+        help='openvino: beside the weights; onnx: in FOLDER/onnx/PRECISION, for TensorRT and ONNX '
+        'Runtime (default: openvino)',
+    )
     sub.add_argument(
         '--precision',
-        choices=('f16', 'int8-weights', 'int8'),
-        default='int8-weights',
-        help='int8 calibrates activations on rendered scenes (default: 8 bit weights)',
+        help='f32, f16 (default of onnx), int8-weights (openvino only, its default) or int8, '
+        'which calibrates activations on rendered scenes',
     )
 
     sub = command('import-weights', import_command.run, import_command.TEXT)

@@ -22,6 +22,12 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         '--accelerated', action='store_true', help="EchoMimic's weights for few steps (_acc)"
     )
+    sub.add_argument(
+        '--ears', type=Path, metavar='FILE', help='its speech encoder, if not in the folder'
+    )
+    sub.add_argument(
+        '--codec', type=Path, metavar='FILE', help='a picture codec, if not that in the folder'
+    )
     sub.add_argument('--half', action='store_true', help='write 16 bits a figure, whatever came')
     sub.add_argument('--json', action='store_true', help='print JSON instead of a table')
 
@@ -31,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from llia_ros.cli import table
+    from llia_ros.runtime.companions import find_companions
     from llia_ros.runtime.import_weights import examine, write
 
     if args.out is None and not args.dry_run:
@@ -43,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
         def progress(text: str) -> None:
             bar.update(task, description=text)
 
+        beside = find_companions(args.kind, args.source, args.ears, args.codec)
         found = examine(args.kind, args.source, args.accelerated, progress=progress)
+        found = found.beside(beside)
         if not args.dry_run:
             write(found, args.out, args.half, progress)
     summary = found.summary()

@@ -28,7 +28,7 @@ def config(layout: str, channels: tuple[int, ...] = CHANNELS, size: int = SIZE) 
 
 def small(layout: str) -> FullScaleConfig:
     """A layout so narrow that reading and writing it takes no time."""
-    return config(layout, (32, 32, 32, 32), 64)
+    return config(layout, (32, 32, 32, 32))
 
 
 def draw(name: str, *shape: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The display node as its users meet it: a process, fed with real messages."""
 
 import asyncio
+import json
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -40,7 +41,9 @@ class Face:
 
     def sound(self, index: int, epoch: int = 0, state: str = 'speaking') -> Int16MultiArray:
         stamp = self.start + index * PERIOD
-        return audio_message(Audio(tone(index), 16000, stamp, 'face', epoch, index, state))
+        # A clip begins at frame 3: its sound was there 0.1 s before, its pictures 0.03 s.
+        way = (0.1, 0.03) if index == 3 else None
+        return audio_message(Audio(tone(index), 16000, stamp, 'face', epoch, index, state, way))
 
     def picture(self, index: int, data: bytes = RED_FACE) -> CompressedImage:
         return jpeg_message(data, self.start + index * PERIOD, 'face')
@@ -86,6 +89,7 @@ def test_a_page_gets_pictures_and_sound_and_nothing_old_after_an_interruption(
     probe: Probe, start: Start
 ) -> None:
     port = free_port()
+    told = probe.hear(DiagnosticArray, '/diagnostics')
     start('display', output='web', port=port)
     face = Face(probe)
     got: list[Item] = []
@@ -98,7 +102,12 @@ def test_a_page_gets_pictures_and_sound_and_nothing_old_after_an_interruption(
                 try:
                     got.append(unpack((await stream.receive(timeout=0.5)).data))
                 except asyncio.TimeoutError:
-                    return
+                    break
+            # As the page does: drawn 50 ms after it was due, its sound heard 5 ms before that.
+            [shown] = [item for item in got if (item.kind, item.index) == (PICTURE, 3)]
+            frame = [3, shown.epoch, shown.stamp, 10.0, 12.0, 50.0, 45.0]
+            await stream.send_str(json.dumps({'frames': [frame], 'cuts': []}))
+            await stream.send_str('no report')
 
     def talk() -> None:
         for k in range(10):
@@ -110,6 +119,11 @@ def test_a_page_gets_pictures_and_sound_and_nothing_old_after_an_interruption(
 
     probe.until(lambda: socket.socket().connect_ex(('127.0.0.1', port)) == 0)
     asyncio.run(watch())
+    probe.until(lambda: values(told).get('page reports dropped') == '1')
+    page = values(told)
+    assert (page['page reports'], page['page lips after sound p50 ms']) == ('1', '5')
+    assert float(page['way ours p50 ms']) == pytest.approx(150, abs=0.2)
+    assert float(page['way generation p50 ms']) == pytest.approx(70, abs=0.2)
     sounds = [item for item in got if item.kind == SOUND]
     pictures = [item for item in got if item.kind == PICTURE]
     assert [item.index for item in sounds] == [*range(11), 12]

@@ -33,7 +33,7 @@ def user_speaks_at(
     kind: str, robot: np.ndarray, delay: float, gain: float, user: np.ndarray | None = None
 ) -> tuple[list[float], Echo]:
     """Seconds at which a user was found to begin, and the echo's judge."""
-    judge = make_echo(kind, 6.0)
+    judge = make_echo(kind, 4.0)
     heard = microphone(echo_of(robot, delay, gain), user, TALKS_OVER_AT)
     return [found.began for found in beginnings(judge, heard, robot)], judge
 

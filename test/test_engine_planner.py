@@ -42,7 +42,8 @@ class Desk:
         look = Look(Portrait(PORTRAIT))
         look.reference(AnalyticBackend())
         self.meter = Meter()
-        self.planner = Planner(self.course, CONFIG, look, pace, self.meter, Options(**options))
+        options = Options(**{'mix': 1, **options})
+        self.planner = Planner(self.course, CONFIG, look, pace, self.meter, options)
 
     def plan(self):
         """Return all clips that are planned now."""

@@ -14,7 +14,8 @@ OPTIONS = ['bench', '--model', 'sd15', '--size', '256', '--steps', '1', '--preci
 @pytest.fixture
 def narrow_preset(monkeypatch):
     """The preset as tests have it: small ears, small codec."""
-    monkeypatch.setitem(full_scale.PRESETS, 'sd15', lambda: config('sd15'))
+    narrow = config('sd15')
+    monkeypatch.setitem(full_scale.PRESETS, 'sd15', lambda: narrow)
 
 
 def test_two_clips_are_drawn_and_measured(narrow_preset, capsys):

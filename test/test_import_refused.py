@@ -51,11 +51,21 @@ def test_pickled_code_is_refused_and_not_run(how, tmp_path):
     mark, path = tmp_path / 'ran', tmp_path / 'net.pth'
     content = {'denoising_unet.conv_in.weight': Hostile(mark)}
     if how == 'pickle':
-        path.write_bytes(pickle.dumps(content))
+        path.write_bytes(pickle.dumps(content, protocol=2))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=how == 'torch')
     line = refusal(read_tensors, path)
     assert 'would run code when opened (' in line and 'system' in line
+    assert not mark.exists()
+    pickle.loads(pickle.dumps(Hostile(mark)))
+    assert mark.exists()
+
+
+def test_pickles_of_other_protocols_are_refused_and_not_run(tmp_path):
+    mark, path = tmp_path / 'ran', tmp_path / 'net.pth'
+    for protocol in (0, 4, 5):
+        path.write_bytes(pickle.dumps({'weight': Hostile(mark)}, protocol=protocol))
+        assert str(path) in refusal(read_tensors, path)
     assert not mark.exists()
 
 
@@ -109,10 +119,10 @@ def test_files_that_are_no_weights_are_refused(name, content, said, tmp_path):
 @pytest.mark.parametrize(
     ('kind', 'given', 'said'),
     [
-        ('echomimic', 'hallo', 'these look like Hallo: llia import-weights hallo'),
-        ('echomimic', 'sd15', 'look like Stable Diffusion 1.5: llia import-weights sd15'),
-        ('hallo', 'echomimic', 'these look like EchoMimic: llia import-weights echomimic'),
-        ('sd15', 'hallo', 'these look like Hallo'),
+        ('echomimic', 'hallo', 'Hallo is there: llia import-weights hallo'),
+        ('echomimic', 'sd15', 'Stable Diffusion 1.5 is there: llia import-weights sd15'),
+        ('hallo', 'echomimic', 'EchoMimic is there: llia import-weights echomimic'),
+        ('sd15', 'hallo', 'Hallo is there'),
         ('echomimic', 'hallo/hallo/net.pth', "give their folder, not {}; this looks like Hallo's"),
         ('hallo', 'echomimic/denoising_unet.pth', "looks like EchoMimic's denoiser"),
         ('hallo', 'echomimic/reference_unet.pth', "looks like EchoMimic's ReferenceNet"),
@@ -206,6 +216,7 @@ def test_a_folder_that_is_there_is_not_written_over(tmp_path, folders):
         (['hallo', '{hallo}', '--accelerated', '--dry-run'], 'only EchoMimic has accelerated'),
         (['echomimic', '{echomimic}', '--accelerated', '--dry-run'], 'motion_module_acc'),
         (['hallo', '{hallo}', '--dry-run'], 'these are not the weights of Hallo'),
+        (['hallo', '{hallo}', '--dry-run', '--ears', 'no.bin'], 'no such file: no.bin (--ears)'),
     ],
 )
 def test_the_command_names_what_is_wrong(arguments, said, folders, capsys):

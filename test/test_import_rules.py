@@ -24,7 +24,11 @@ MAY_USE_TORCH = (
     'model/',
     'training/',
     'runtime/backends/torch.py',
+    'runtime/backends/cuda_graphs.py',
+    'runtime/backends/full_graphs.py',
     'runtime/export.py',
+    'runtime/full_scale_graphs.py',
+    'runtime/onnx_export.py',
     'benchmark/full_scale.py',
     'runtime/import_weights.py',
     'runtime/tensor_files.py',
@@ -125,6 +129,7 @@ def test_audio_needs_no_more_than_libraries_of_sound() -> None:
 
 
 def test_the_command_line_starts_without_loading_anything_large() -> None:
-    large = {'torch', 'openvino', 'cv2', 'rclpy', 'av', 'aiohttp', 'sounddevice', 'matplotlib'}
+    large = {'torch', 'openvino', 'onnx', 'onnxruntime', 'tensorrt', 'matplotlib'}
+    large |= {'cv2', 'rclpy', 'av', 'aiohttp', 'sounddevice'}
     for imported in imports(PACKAGE / 'cli.py', lazy=False):
         assert imported.split('.')[0] not in large

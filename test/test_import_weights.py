@@ -8,10 +8,12 @@ import pytest
 import torch
 from public_files import lay_out, part, published, tensor
 from public_layouts import FRAMES, GOLDEN, TIMESTEP, config, inputs, small
+from safetensors.torch import load_file, save_file
 
 from llia_ros.cli import main
 from llia_ros.model.full_scale import Condition
 from llia_ros.model.weights import checksum, load_full_scale
+from llia_ros.runtime.companions import find_companions
 from llia_ros.runtime.import_weights import examine, write
 
 
@@ -50,7 +52,7 @@ def test_the_manifest_tells_sizes_sums_and_origin(hallo_files, tmp_path):
     assert manifest['config']['denoiser']['audio_dim'] == 768
     assert manifest['files'] == {'hallo.safetensors': checksum(out / 'hallo.safetensors')}
     net = hallo_files / 'hallo' / 'net.pth'
-    assert manifest['notes']['imported from'] == {'net.pth': checksum(net)}
+    assert manifest['notes']['imported from'] == {'hallo/net.pth': checksum(net)}
     assert [path.name for path in tmp_path.iterdir()] == ['model']
 
 
@@ -115,6 +117,34 @@ def test_the_same_seed_makes_the_same_new_tensors(tmp_path):
     imported('sd15', folder, tmp_path / 'a')
     imported('sd15', folder, tmp_path / 'b')
     assert checksum(tmp_path / 'a/sd15.safetensors') == checksum(tmp_path / 'b/sd15.safetensors')
+
+
+def test_ears_and_codec_come_along(tmp_path):
+    folder = lay_out('hallo', tmp_path / 'files', published('hallo'))
+    ears = folder / 'wav2vec' / 'wav2vec2-base-960h' / 'model.safetensors'
+    taesd = tmp_path / 'taesd.pth'
+    ears.parent.mkdir(parents=True)
+    save_file({'wav2vec2.masked_spec_embed': torch.ones(4)}, ears)
+    torch.save({'decoder.layers.0.weight': torch.ones(4)}, taesd)
+
+    alone = examine('hallo', folder, cfg=small('hallo')).beside(find_companions('hallo', folder))
+    assert alone.summary()['ears'] == str(ears)
+    assert 'fetch diffusion_pytorch_model.safetensors of' in alone.summary()['codec']
+    assert alone.cfg.codec.kind == 'kl'
+
+    found = alone.beside(find_companions('hallo', folder, codec=taesd))
+    write(found, tmp_path / 'model', half=False)
+    manifest = json.loads((tmp_path / 'model' / 'model.json').read_text())
+    assert manifest['config']['codec']['kind'] == 'tiny'
+    assert set(manifest['files']) == {f'{n}.safetensors' for n in ('hallo', 'ears', 'codec')}
+    assert set(manifest['notes']['imported from']) == {
+        'hallo/net.pth',
+        'wav2vec2-base-960h/model.safetensors',
+        f'{tmp_path.name}/taesd.pth',
+    }
+    assert load_file(tmp_path / 'model' / 'codec.safetensors').keys() == {
+        'decoder.layers.0.weight'
+    }
 
 
 def full_size(layout):

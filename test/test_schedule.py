@@ -59,3 +59,11 @@ def test_angles_equal_ddim_with_zero_terminal_snr():
         noise = alpha**0.5 * v + (1 - alpha) ** 0.5 * x
         expected = before**0.5 * x0 + (1 - before) ** 0.5 * noise
         assert schedule.rotate(x, v, found[high], found[low]) == pytest.approx(expected)
+
+
+def test_trailing_steps_are_as_long_as_each_other_even_where_that_misses_the_next():
+    assert schedule.trailing_steps(2) == [(999, 499), (499, None)]
+    assert schedule.trailing_steps(6)[:2] == [(999, 833), (832, 666)]
+    for steps in (0, 1001):
+        with pytest.raises(ValueError, match='1 to 1000 steps'):
+            schedule.trailing_steps(steps)

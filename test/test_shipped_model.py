@@ -7,7 +7,7 @@ import pytest
 
 from llia_ros.model.weights import checksum
 from llia_ros.runtime.avatar import Avatar
-from llia_ros.runtime.backends import model_folder
+from llia_ros.runtime.backends import load_backend, model_folder
 from llia_ros.runtime.backends.torch import TorchBackend
 from llia_ros.runtime.portraits import load_portrait, portrait_names
 from llia_ros.training.evaluate import evaluate
@@ -43,6 +43,24 @@ def test_the_last_layer_of_the_weights_draws_what_moves():
     # Without it nothing is left that could move: frames are the same but for rounding.
     assert np.abs(np.diff(after, axis=0)).max() <= 1
     assert np.abs(np.diff(before, axis=0)).max() > 50
+
+
+def test_mixed_frames_of_a_silent_face_are_as_if_they_were_drawn():
+    backend, portrait = load_backend('tiny', 'openvino'), load_portrait('robot', FOLDER, 512)
+    shown = []
+    for mix in (1, 4):
+        with Avatar(backend, portrait, paced=False, mix=mix) as avatar:
+            avatar.push_audio(np.zeros(640 * 60, np.int16))
+            avatar.finish()
+            shown.append([frame.image for frame in avatar])
+            clips = avatar.stats()['clips']
+    assert clips <= 8  # of four frames drawn each, for 60
+    errors = [
+        ((drawn.astype(float) - mixed) ** 2).mean() for drawn, mixed in zip(*shown, strict=True)
+    ]
+    assert 10 * np.log10(255**2 / np.mean(errors)) > 40
+    # No frame of it is farther off than the codec is from the truth.
+    assert 10 * np.log10(255**2 / max(errors)) > 32
 
 
 @pytest.fixture(scope='module')

@@ -93,7 +93,7 @@ FIGURES = {
                 for name, fps in (('f32', 20.0), ('bf16', 60.0))
             ],
             'cost': COST,
-            'kernels': ['amx_bf16'],
+            'short': ['amx_bf16'],
         },
         ['| bf16 | 5 | 10 | 60 | 3.00x | 12 | 45 |', 'Fastest: bf16'],
     ),
@@ -257,8 +257,8 @@ def test_work_runs_in_a_process_of_its_own_on_the_cores_it_is_given(monkeypatch)
     assert call(os.getenv, 'LLIA_BENCH', env={'LLIA_BENCH': 'yes'}) == 'yes'
     assert call(usage.cores, cores=sorted(os.sched_getaffinity(0))[:1]) == 1
     assert call(os.getpid) != os.getpid()
-    with pytest.raises(RuntimeError, match='^no graphs.xml here'):
-        call(cost.graphs, 'no graphs.xml here', 8)
+    with pytest.raises(RuntimeError, match="^unknown model 'nowhere'"):
+        call(model_folder, 'nowhere')
 
 
 def test_a_bound_is_named_by_what_is_nearest():

@@ -64,7 +64,7 @@ class EchoMask:
     UNKNOWN_GAIN = 10.0
     ALIKE = 0.7
 
-    def __init__(self, margin: float = 6.0) -> None:
+    def __init__(self, margin: float = 4.0) -> None:
         self.margin = margin
         self.gain: float | None = None
         self.delay = 0
@@ -148,12 +148,12 @@ class EchoMask:
 class EchoCanceller:
     """WebRTC's echo cancellation, as `livekit` packs it: what is left is the user's voice.
 
-    While it has heard the robot for less than two seconds it has not converged: what it leaves
+    While it has heard the robot for less than three seconds it has not converged: what it leaves
     over during the robot's speech does not count. Raises ValueError where livekit is not
     installed.
     """
 
-    CONVERGED = 200
+    CONVERGED = 300
     ECHO_LASTS = 60
 
     def __init__(self) -> None:

@@ -17,6 +17,7 @@ from rich.progress import track
 from rich.table import Table
 
 from llia_ros.audio.echo import make_echo
+from llia_ros.audio.voice_activity import VoiceActivity
 from llia_ros.benchmark import voice_delay
 from llia_ros.benchmark.room import beginnings, echo_of, microphone
 
@@ -46,7 +47,7 @@ def loudness(samples: np.ndarray) -> float:
     return float(np.sqrt(np.mean(loud.astype(float) ** 2))) if len(loud) else 0.0
 
 
-def trials(mode: str, rooms: int, seed: int = 0, margin: float = 6.0) -> list[Trial]:
+def trials(mode: str, rooms: int, seed: int = 0, margin: float = 4.0) -> list[Trial]:
     """Every level and delay in `rooms` rooms, with voices of their own, without and with a user.
 
     `mode` as the parameter `echo`, `margin` dB as `echo_margin`. ValueError where a mode's
@@ -110,12 +111,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--rooms', type=int, default=7, help='for each level and delay')
     parser.add_argument('--voices', type=int, default=150, help='for the delays by voice')
     parser.add_argument('--noises', type=int, default=400, help='of 5 s, for false alarms')
+    parser.add_argument('--margin', type=float, default=4.0, help='of the mask, dB')
+    parser.add_argument('--attack', type=float, help='of the voice activity, s, for the delays')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--json', action='store_true', help='print JSON instead of tables')
     given = parser.parse_args(argv)
     try:
-        delays = voice_delay.measure(given.voices, given.noises, given.seed)
-        rooms = {mode: trials(mode, given.rooms, given.seed) for mode in given.echo}
+        attack = {} if given.attack is None else {'attack': given.attack}
+        delays = voice_delay.measure(
+            given.voices, given.noises, given.seed, lambda: VoiceActivity(**attack)
+        )
+        rooms = {mode: trials(mode, given.rooms, given.seed, given.margin) for mode in given.echo}
     except ValueError as error:
         print(f'barge_in: {error}', file=sys.stderr)
         return 2

@@ -78,6 +78,12 @@ def add_options(sub: argparse.ArgumentParser) -> None:
         '--decoder', choices=('kl', 'tiny'), default='kl', help='with --once: of pictures'
     )
     sub.add_argument(
+        '--run',
+        choices=tuple(full_scale.RUNS),
+        default='eager',
+        help='with --once: networks by torch itself, as CUDA graphs or compiled',
+    )
+    sub.add_argument(
         '--widths',
         type=int,
         nargs=4,
@@ -128,7 +134,8 @@ def _once(setting: Setting, args: argparse.Namespace) -> int:
         raise ValueError(
             f'{setting.model} has no weights here: add --once to draw two clips with random ones'
         )
-    figures = full_scale.once(setting, args.decoder, args.widths and tuple(args.widths))
+    widths = args.widths and tuple(args.widths)
+    figures = full_scale.once(setting, args.decoder, widths, args.run)
     if args.json:
         print(json.dumps(figures, indent=1))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,13 @@ def exported(setting: dict[str, Any], scratch: str, precision: str) -> str:
     if precision == 'int8':
         from llia_ros.runtime.quantize import quantize_openvino
 
-        quantize_openvino(target, draw_speech, every=3)
+        quantize_openvino(target, partial(draw_speech, folder=source), every=3)
     (target / 'ready').touch()
     return str(target)
 
 
-def draw_speech(backend: Backend) -> None:
-    """Let portraits speak through a backend, in clips of every length and by one and two steps."""
-    folder = model_folder(backend.config.name)
+def draw_speech(backend: Backend, folder: Path) -> None:
+    """Let the portraits of a folder speak, in clips of every length and by one and two steps."""
     for index, name in enumerate(portrait_names(folder)[:PORTRAITS]):
         portrait = load_portrait(name, folder, backend.config.size)
         for frames in backend.config.clip_lengths:

@@ -15,6 +15,12 @@ from llia_ros.benchmark.usage import peak_rss_mb
 from llia_ros.model.sd15 import PRESETS, FullScaleConfig, narrow
 
 CLIPS = 2
+# How torch runs the networks, and the options of its backend for it.
+RUNS: dict[str, dict[str, Any]] = {
+    'eager': {},
+    'graphs': {'graphs': True},
+    'compiled': {'compile': True},
+}
 
 
 def is_preset(model: str) -> bool:
@@ -30,11 +36,15 @@ def sized(setting: Setting, decoder: str, widths: tuple[int, ...] | None) -> Ful
 
 
 def once(
-    setting: Setting, decoder: str = 'kl', widths: tuple[int, ...] | None = None
+    setting: Setting,
+    decoder: str = 'kl',
+    widths: tuple[int, ...] | None = None,
+    run: str = 'eager',
 ) -> dict[str, Any]:
     """Return the figures of CLIPS clips of the shortest length, drawn one after the other.
 
-    Times in seconds, memory in MB. ValueError for settings that cannot be.
+    `run`: one of RUNS; all but the first need a GPU. Times in seconds,
+    memory in MB. ValueError for settings that cannot be.
     """
     import numpy as np
     import torch
@@ -45,9 +55,12 @@ def once(
 
     dtype = torch.float32 if setting.precision == 'f32' else torch.bfloat16
     cfg = sized(setting, decoder, widths)
+    if run != 'eager':
+        # Only what will be drawn is captured or compiled.
+        cfg = replace(cfg, clip_lengths=(setting.clip or min(cfg.clip_lengths),))
     start = time.perf_counter()
     face, codec = random_model(cfg, dtype)
-    backend = TorchBackend.of(face, codec)
+    backend = TorchBackend.of(face, codec, precision=setting.precision, **RUNS[run])
     built = time.perf_counter() - start
     length = setting.clip or min(cfg.clip_lengths)
     portrait = np.random.default_rng(0).integers(0, 256, (cfg.size, cfg.size, 3), np.uint8)
@@ -69,6 +82,7 @@ def once(
         'weights': 'random',
         'backend': f'torch {backend.device}',
         'precision': str(dtype).removeprefix('torch.'),
+        'run': run,
         'size': cfg.size,
         'decoder': decoder,
         'channels': list(cfg.denoiser.channels),

@@ -21,6 +21,9 @@ class Probe:
     def __init__(self, backend: Backend, portrait: np.ndarray, steps: int, frames: int) -> None:
         """Prepare clips of `frames`; `portrait` uint8 (S, S, 3)."""
         cfg = backend.config
+        if not isinstance(cfg.audio, AudioConfig):
+            raise ValueError(f'{cfg.name} hears no log-mel columns: measure one that does')
+        self._audio = cfg.audio
         self.backend, self.steps, self.frames = backend, steps, frames
         field = np.random.default_rng(0).standard_normal(cfg.latent_shape, np.float32)
         self._noise = np.ascontiguousarray(np.broadcast_to(field, (frames, *field.shape)))
@@ -33,18 +36,16 @@ class Probe:
     def denoise(self, clip: int = 0) -> np.ndarray:
         """Return the latents of a clip of the speech, drawn after the one asked for before."""
         first = clip * self.frames % (200 - self.frames)
-        cfg = self.backend.config
-        assert isinstance(cfg.audio, AudioConfig)
         latents = self.backend.denoise(
             self._noise,
-            windows(self._columns, first, self.frames, cfg.audio),
+            windows(self._columns, first, self.frames, self._audio),
             self._motion[first : first + self.frames],
             STATES.index('speaking'),
             self.reference,
             self._past,
             self.steps,
         )
-        self._past = latents[-cfg.past_frames :]
+        self._past = latents[-self.backend.config.past_frames :]
         return latents
 
     def decode(self) -> np.ndarray:

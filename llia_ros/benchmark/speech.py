@@ -1,5 +1,6 @@
 """The voice that faces speak with while they are measured: that of the demo."""
 
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -12,12 +13,17 @@ _LOUD = 300  # samples beyond this are no silence
 _SPOKEN = ('story.ogg', 'introduction.ogg', 'request.ogg')
 
 
-def voice(seconds: float) -> np.ndarray:
-    """Return so much speech, int16 (n,) at 16 kHz, over and over again where it is long."""
+@cache
+def _spoken() -> np.ndarray:
     folder = Path(str(resources.files('llia_ros'))) / 'demo' / 'speech'
     parts = []
     for name in _SPOKEN:
         samples = read(folder / name)
         loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > _LOUD)
         parts.append(samples[loud[0] : loud[-1] + 1])
-    return np.resize(np.concatenate(parts), round(seconds * RATE))
+    return np.concatenate(parts)
+
+
+def voice(seconds: float) -> np.ndarray:
+    """Return so much speech, int16 (n,) at 16 kHz, over and over again where it is long."""
+    return np.resize(_spoken(), round(seconds * RATE))

@@ -100,13 +100,14 @@ def sweep(
     """Measure every section, or one, and write them into `folder`; returns 1 if any failed.
 
     The document is written after each section, so that nothing is lost by an early end. ValueError
-    for an unknown section or a folder that cannot be.
+    for an unknown section or model.
     """
     from rich.console import Console
     from rich.progress import Progress
 
     names: Sequence[str] = SECTIONS if only is None else (only,)
     modules = {name: section(name) for name in names}
+    model_folder(setting.model)
     folder = folder.expanduser().resolve()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME

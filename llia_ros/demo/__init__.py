@@ -37,8 +37,6 @@ STALL_SECONDS = 20.0
 FAVOURITE_PORT = 8080
 # From that share of late pictures on one hears it.
 LATE_SHARE = 0.02
-# What the timeline shows of a long conversation.
-TIMELINE_SECONDS = 60.0
 WINDOW = (900, 600)
 
 
@@ -110,7 +108,7 @@ def _run(
 ) -> Figures:
     from llia_ros.demo import figures as measuring
     from llia_ros.demo import report, timeline
-    from llia_ros.demo.conductor import Graph
+    from llia_ros.demo.conductor import KEPT_SECONDS, Graph
 
     logs = folder / 'log'
     logs.mkdir(exist_ok=True)
@@ -177,7 +175,7 @@ def _run(
     figures = replace(
         figures, video_frames=frames, video_seconds=seconds, video_sound_seconds=sound_seconds
     )
-    timeline.draw(log.until(began + TIMELINE_SECONDS), began, picture)
+    timeline.draw(log.until(began + KEPT_SECONDS), began, picture)
     report.show(figures, console)
     if figures.late_frames > LATE_SHARE * figures.frames:
         console.print(

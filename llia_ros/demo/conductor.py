@@ -43,8 +43,8 @@ TICK = 0.1
 # A voice as it comes from a microphone or over the network, in real time.
 LIVE_BURST = RATE // 50
 LIVE_TICK = 0.02
-# Pictures whose data are kept, a minute: ten would take half a GB.
-KEPT = 1500
+# Seconds of the conversation whose pictures are kept: ten minutes would take half a GB.
+KEPT_SECONDS = 60.0
 
 
 class Conductor(Node):
@@ -116,7 +116,7 @@ class Conductor(Node):
     def _on_picture(self, message: Any) -> None:
         stamp = nanoseconds(message.header.stamp) / SECOND
         jpeg = read_jpeg(message)
-        kept = jpeg if len(self.log.pictures) < KEPT else b''
+        kept = jpeg if self.position <= KEPT_SECONDS else b''
         self.log.pictures.append(Picture(self._now(), stamp, kept))
 
     def _on_sound(self, message: Any) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-PATIENCE = 15.0
+# A recording is finished before its node ends, on a busy machine, too.
+PATIENCE = 30.0
 # What ends a run from outside: Ctrl-C, a supervisor, a terminal that was closed.
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

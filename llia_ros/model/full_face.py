@@ -93,7 +93,7 @@ class FullScaleFace(nn.Module):
             own = torch.cat([views, own], dim=1)
         return own.flatten(0, 1)
 
-    def _masks(self, where: torch.device) -> tuple[torch.Tensor, Any]:
+    def masks(self, where: torch.device) -> tuple[torch.Tensor, Any]:
         """Return the locator's mask (1, 1 or 3, S, S) and, for Hallo's layout, the regions'."""
         cfg = self.cfg
         if cfg.denoiser.audio_dim is None:
@@ -116,10 +116,17 @@ class FullScaleFace(nn.Module):
 
         `heard_NT`: windows of sound, int16. Motion is not led: public weights move by themselves.
         """
+        return self.told(self.hear(heard_NT, clips))
+
+    def hear(self, heard_NT: torch.Tensor, clips: int = 1) -> torch.Tensor:
+        """Return what the ears make of windows of sound, (N, *cfg.heard_shape)."""
         windows = self._windows(heard_NT, clips).float() / 32768
         with torch.autocast(heard_NT.device.type, enabled=False), torch.no_grad():
-            tokens = self.ears(windows)
-        mask, regions = self._masks(heard_NT.device)
+            return self.ears(windows)
+
+    def told(self, tokens: torch.Tensor) -> Condition:
+        """Return what frames are drawn from, of what the ears made of their sound."""
+        mask, regions = self.masks(tokens.device)
         return self.networks.condition(tokens.to(self.dtype), mask, regions)
 
     def read(self, latents_NCHW: torch.Tensor) -> list[torch.Tensor]:

@@ -83,6 +83,16 @@ def load_any(folder: Path) -> tuple[FaceModel | FullScaleFace, Codec | Autoencod
     return face.eval().requires_grad_(False), codec.eval().requires_grad_(False)
 
 
+def load_hearing(folder: Path) -> FullScaleFace:
+    """Return a face of a folder that can hear and nothing else: its networks hold no numbers."""
+    cfg = from_dict(json.loads((folder / 'model.json').read_text())['config'])
+    with torch.device('meta'):
+        networks = FullScaleModel(cfg)
+    face = FullScaleFace(cfg, networks)
+    _fill(face.ears, folder / 'ears.safetensors')
+    return face.eval().requires_grad_(False)
+
+
 def save_full_face(folder: Path, face: FullScaleFace, codec: Autoencoder) -> None:
     """Write the files of a model, in the precisions that it has, and model.json."""
     folder.mkdir(parents=True, exist_ok=True)

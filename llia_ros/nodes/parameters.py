@@ -137,7 +137,7 @@ class DialogueStateParameters(NodeParameters):
         read_only=True,
     )
     echo_margin: float = parameter(
-        6.0,
+        4.0,
         'How much louder than the expected echo a user must be (mask), dB.',
         within=(0.0, 40.0),
     )
@@ -168,7 +168,7 @@ class AvatarParameters(NodeParameters):
     backend: str = parameter(
         'auto',
         'What runs the model; auto takes the first that works.',
-        choices=('auto', 'openvino', 'torch'),
+        choices=('auto', 'openvino', 'torch', 'tensorrt', 'onnx'),
         read_only=True,
     )
     steps: int = parameter(

@@ -138,13 +138,13 @@ def to_openvino(
     return model
 
 
-def export_openvino(folder: Path) -> list[Path]:
-    """Write the six graphs of a model folder in half precision; returns their paths."""
+def export_openvino(folder: Path, half: bool = True) -> list[Path]:
+    """Write the six graphs of a model folder, in half precision or single; returns their paths."""
     face, codec = load_model(folder)
     paths = []
     for name, (module, inputs, outputs) in graphs(face, codec).items():
         path = folder / f'{name}.xml'
-        ov.save_model(to_openvino(module, inputs, outputs), path, compress_to_fp16=True)
+        ov.save_model(to_openvino(module, inputs, outputs), path, compress_to_fp16=half)
         paths.append(path)
     notes = json.loads((folder / 'model.json').read_text())['notes']
     write_manifest(folder, face.cfg, notes)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -15,26 +16,40 @@ from llia_ros.model.full_scale import FullScaleModel
 from llia_ros.model.key_map import LAYOUTS, Match, Shape, match, recognise
 from llia_ros.model.sd15 import FullScaleConfig, echomimic, hallo, sd15
 from llia_ros.model.weights import checksum, save_full_scale
+from llia_ros.runtime.companions import missing, put, with_codec
 from llia_ros.runtime.tensor_files import SUFFIXES, read_tensors
 
-# Of each kind: files by the prefix of their keys in the layout, their possible places, without
-# suffix. Of a key in two files the later one's tensor counts, as in the original code.
-FILES: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
+
+@dataclass(frozen=True)
+class PublicFile:
+    """A file of public weights: the prefix of its keys in the layout, places without suffix.
+
+    `looks`: what `recognise` says of it.
+    """
+
+    prefix: str
+    places: tuple[str, ...]
+    looks: str
+
+
+# Of a key in two files the later one's tensor counts, as in the original code.
+FILES = {
     'echomimic': (
-        ('reference_unet.', ('reference_unet',)),
-        ('denoising_unet.', ('motion_module',)),
-        ('denoising_unet.', ('denoising_unet',)),
-        ('face_locator.', ('face_locator',)),
+        PublicFile('reference_unet.', ('reference_unet',), "EchoMimic's ReferenceNet"),
+        PublicFile('denoising_unet.', ('motion_module',), 'a motion module'),
+        PublicFile('denoising_unet.', ('denoising_unet',), "EchoMimic's denoiser"),
+        PublicFile('face_locator.', ('face_locator',), 'a face locator'),
     ),
-    'hallo': (('', ('net', 'hallo/net')),),
+    'hallo': (PublicFile('', ('net', 'hallo/net'), "Hallo's net.pth"),),
     'sd15': (
-        (
+        PublicFile(
             'unet.',
             (
                 'unet/diffusion_pytorch_model',
                 'unet/diffusion_pytorch_model.fp16',
                 'diffusion_pytorch_model',
             ),
+            "Stable Diffusion 1.5's UNet",
         ),
     ),
 }
@@ -54,6 +69,11 @@ class Import:
     match: Match
     theirs: dict[str, torch.Tensor]
     shapes: dict[str, Shape]
+    companions: dict[str, Path] = field(default_factory=dict)
+
+    def beside(self, companions: dict[str, Path]) -> Import:
+        """Return the same with files of ears and codec to put beside the weights."""
+        return replace(self, cfg=with_codec(self.cfg, companions), companions=companions)
 
     def summary(self) -> dict[str, int | str]:
         """Return what was found, as figures and words."""
@@ -62,6 +82,9 @@ class Import:
         found['keys taken'] = len(self.match.taken)
         for title, reasons in (('left out', self.match.left_out), ('new', self.match.new)):
             found |= {f'{title}: {why}': n for why, n in Counter(reasons.values()).items()}
+        found |= {name: str(path) for name, path in self.companions.items()}
+        for name, what in missing(self.cfg, self.companions).items():
+            found[name] = f'not here: fetch {what}'
         return found
 
 
@@ -70,8 +93,10 @@ def preset(kind: str, accelerated: bool = False) -> FullScaleConfig:
     return {'echomimic': lambda: echomimic(accelerated), 'hallo': hallo, 'sd15': sd15}[kind]()
 
 
-def find_files(kind: str, source: Path, accelerated: bool = False) -> list[tuple[str, Path]]:
-    """Return the files of public weights with the prefix of their keys.
+def find_files(
+    kind: str, source: Path, accelerated: bool = False
+) -> list[tuple[PublicFile, Path]]:
+    """Return the files of public weights.
 
     `source`: their folder, or for a kind of one file that file. ValueError for what is missing.
     """
@@ -79,42 +104,44 @@ def find_files(kind: str, source: Path, accelerated: bool = False) -> list[tuple
         raise ValueError(f'only EchoMimic has accelerated weights, {kind} has none')
     if source.is_file():
         if len(FILES[kind]) > 1:
+            known = recognise(_shapes(read_tensors(source)))
             raise ValueError(
                 f'{LAYOUTS[kind].name} comes as several files: give their folder, not {source}'
-                + _resembles(read_tensors(source))
+                + ('' if known is None else f'; this looks like {known}')
             )
-        return [(FILES[kind][0][0], source)]
+        return [(FILES[kind][0], source)]
     if not source.is_dir():
         raise ValueError(f'no such file or folder: {source}')
-    found = []
-    for prefix, places in FILES[kind]:
-        if accelerated:
-            places = tuple(f'{p}_acc' if p in ACCELERATED else p for p in places)
-        candidates = [source / f'{place}{suffix}' for place in places for suffix in SUFFIXES]
-        path = next((path for path in candidates if path.is_file()), None)
+    found = _located(kind, source, accelerated)
+    for public, path in found:
         if path is None:
+            others = [k for k in FILES if all(p for _, p in _located(k, source, False))]
+            name = public.places[0] + '_acc' * (accelerated and public.places[0] in ACCELERATED)
             raise ValueError(
-                f'no weights of {LAYOUTS[kind].name} in {source}: {places[0]} (.safetensors or '
-                f'.pth) is missing{_other_kind(kind, source)}'
+                f'no weights of {LAYOUTS[kind].name} in {source}: {name} (.safetensors or .pth) '
+                'is missing'
+                + ''.join(f'; {LAYOUTS[k].name} is there: llia import-weights {k}' for k in others)
             )
-        found.append((prefix, path))
+    return [(public, path) for public, path in found if path is not None]
+
+
+def _located(kind: str, source: Path, accelerated: bool) -> list[tuple[PublicFile, Path | None]]:
+    found = []
+    for public in FILES[kind]:
+        places = [f'{p}_acc' if accelerated and p in ACCELERATED else p for p in public.places]
+        candidates = (source / f'{place}{suffix}' for place in places for suffix in SUFFIXES)
+        found.append((public, next((path for path in candidates if path.is_file()), None)))
     return found
 
 
-def _other_kind(kind: str, source: Path) -> str:
-    for other in FILES:
-        if other != kind:
-            try:
-                find_files(other, source)
-            except ValueError:
-                continue
-            return f'; these look like {LAYOUTS[other].name}: llia import-weights {other}'
-    return ''
+@cache
+def _our_shapes(cfg: FullScaleConfig) -> dict[str, Shape]:
+    with torch.device('meta'):
+        return _shapes(FullScaleModel(cfg).state_dict())
 
 
-def _resembles(tensors: Mapping[str, torch.Tensor]) -> str:
-    known = recognise({key: tuple(value.shape) for key, value in tensors.items()})
-    return '' if known is None else f'; this looks like {known}'
+def _shapes(tensors: Mapping[str, torch.Tensor]) -> dict[str, Shape]:
+    return {key: tuple(value.shape) for key, value in tensors.items()}
 
 
 def examine(
@@ -134,42 +161,24 @@ def examine(
     cfg = cfg or preset(kind, accelerated)
     files = find_files(kind, source, accelerated)
     theirs: dict[str, torch.Tensor] = {}
-    for prefix, path in files:
+    for public, path in files:
         progress(f'read {path.name}')
         tensors = read_tensors(path)
-        theirs |= {prefix + key: value for key, value in tensors.items()}
-    with torch.device('meta'):
-        shapes = {k: tuple(v.shape) for k, v in FullScaleModel(cfg).state_dict().items()}
-    their_shapes = {key: tuple(value.shape) for key, value in theirs.items()}
+        known = recognise(_shapes(tensors))
+        if known not in (None, public.looks):
+            raise ValueError(f'{path} looks like {known}, not like {public.looks}')
+        theirs |= {public.prefix + key: value for key, value in tensors.items()}
+    shapes = _our_shapes(cfg)
     try:
-        found = match(LAYOUTS[kind], shapes, their_shapes)
+        found = match(LAYOUTS[kind], shapes, _shapes(theirs))
     except ValueError as error:
-        hint = _wrong_file(kind, files)
-        raise ValueError(f'{source}: {error}{hint}') from error
+        raise ValueError(f'{source}: {error}') from error
     for key, value in theirs.items():
         if key.endswith('.pos_encoder.pe'):
             _check_table(key, value)
         elif not value.is_floating_point():
             raise ValueError(f'{source}: {key} holds {value.dtype}, not weights')
     return Import(cfg, [path for _, path in files], found, theirs, shapes)
-
-
-def _wrong_file(kind: str, files: list[tuple[str, Path]]) -> str:
-    """Return what the first file resembles that is not what its name says."""
-    usual = {
-        'reference_unet': "EchoMimic's ReferenceNet",
-        'denoising_unet': "EchoMimic's denoiser",
-        'motion_module': 'a motion module',
-        'face_locator': 'a face locator',
-        'net': "Hallo's net.pth",
-    }
-    for _, path in files:
-        shapes = {key: tuple(value.shape) for key, value in read_tensors(path).items()}
-        known = recognise(shapes)
-        expected = usual.get(path.stem.removesuffix('_acc'), "Stable Diffusion 1.5's UNet")
-        if known is not None and known != expected:
-            return f'; {path.name} looks like {known}'
-    return ''
 
 
 def _check_table(key: str, table: torch.Tensor) -> None:
@@ -205,8 +214,9 @@ def write(found: Import, out: Path, half: bool, progress: Progress = lambda text
             tensors[key] = value.clone()
         seen.add(value.data_ptr())
     progress('sums of the files')
+    files = [*found.files, *found.companions.values()]
     notes = {
-        'imported from': {path.name: checksum(path) for path in found.files},
+        'imported from': {f'{path.parent.name}/{path.name}': checksum(path) for path in files},
         'left out': len(found.match.left_out),
         'new': len(found.match.new),
     }
@@ -214,6 +224,8 @@ def write(found: Import, out: Path, half: bool, progress: Progress = lambda text
     partial = out.with_name(f'{out.name}.partial')
     shutil.rmtree(partial, ignore_errors=True)
     progress(f'write {out}')
+    partial.mkdir()
+    put(partial, found.companions)
     save_full_scale(partial, found.cfg, tensors, notes)
     partial.rename(out)
 

@@ -42,15 +42,23 @@ def choose(motion: np.ndarray, before: np.ndarray | None, count: int) -> Keys:
     """
     n = len(motion)
     assert n >= count
-    path = motion if before is None else np.concatenate([before[None], motion])
-    path = path * REACH
-    shift = 0 if before is None else 1
-    drawn = [0] if before is None else []
-    mixes: list[tuple[int, int, float]] = [] if before is not None else [(0, 0, 1.0)]
+    path = (motion if before is None else np.concatenate([before[None], motion])) * REACH
+    keys = _choose(path, n, count, LONGEST_GAP)
+    if len(keys.mixes) < n:
+        return keys
+    # More frames are drawn than must be: at even distances they serve best.
+    narrower = (_choose(path, n, count, gap) for gap in range(-(-n // count), LONGEST_GAP))
+    return next((even for even in narrower if len(even.mixes) == n), keys)
+
+
+def _choose(path: np.ndarray, n: int, count: int, longest: int) -> Keys:
+    shift = len(path) - n
+    drawn = [] if shift else [0]
+    mixes = [] if shift else [(0, 0, 1.0)]
     while len(drawn) < count and len(mixes) < n:
         left = len(mixes) - 1
         # As many frames must be left as are still to be drawn.
-        last = min(left + LONGEST_GAP, n - (count - len(drawn)))
+        last = min(left + longest, n - (count - len(drawn)))
         weights: list[float] = []
         right = left + 1
         for end in range(last, left + 1, -1):

@@ -47,13 +47,13 @@ class Clip:
     motion: np.ndarray | None  # (F, 9)
     sound: np.ndarray  # int16 (keep, samples a frame)
     arrived: list[float | None]  # when the sound of each frame was there
-    keys: Keys | None
     onset: float | None  # when that of an utterance it opens began
     planned: float
     denoise: tuple[float, float] = (0.0, 0.0)
     decode: tuple[float, float] = (0.0, 0.0)
     latents: np.ndarray | None = field(default=None, repr=False)
     images: Sequence[np.ndarray] | None = field(default=None, repr=False)
+    keys: Keys | None = None
 
 
 class Channel(Generic[Item]):
@@ -157,9 +157,9 @@ class Sampler:
         )
         clip.latents = latents
         clip.denoise = start, self._course.clock.now()
-        shown: Sequence[np.ndarray] = latents
+        shown = list(latents)
         if clip.keys:
-            shown = fill(clip.keys, latents, self._latents.get(clip.first - 1))
+            shown = fill(clip.keys, shown, self._latents.get(clip.first - 1))
         for at in range(clip.keep):
             self._latents[clip.first + at] = shown[at]
             self._latents.pop(clip.first + at - _LATENTS_KEPT, None)
@@ -218,7 +218,7 @@ class Decoder:
 
     def _pictures(self, clip: Clip) -> Sequence[np.ndarray]:
         assert clip.latents is not None
-        pictures: Sequence[np.ndarray] = self._backend.decode(clip.latents)
+        pictures = list(self._backend.decode(clip.latents))
         clip.latents = None
         if clip.keys:
             number, last = self._last or (None, None)

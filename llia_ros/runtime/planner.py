@@ -66,6 +66,7 @@ class Planner:
         self._epoch = 0
         self._level = 0  # of clip length
         self._glance = 0  # when a new target may be looked at at once
+        self._steady = 0  # from which frame on the target has stood still for a while
         self._final = False
 
     def run(self, sink: Channel[Clip | Look | None]) -> None:
@@ -150,6 +151,11 @@ class Planner:
             # One glance at a time: targets may come faster than frames can be drawn anew.
             self._redraw_silence()
             self._glance = self._plan.next + 1
+        elif after.target != before.target:
+            # Seen a few frames later, which a smooth pursuit is anyway.
+            self._rewind(self._soon() + self._lengths[0])
+        if after.target != before.target:
+            self._steady = self._plan.next + self._config.fps
 
     def _redraw_silence(self) -> None:
         """Take back silent frames; speech is left to be seen, and changes with its next clip."""
@@ -282,6 +288,8 @@ class Planner:
         _, playing, state = label = self._label(self._plan.next)
         if last is None or self._span == self._lengths[0] or playing or state == 'speaking':
             return False
+        if self._plan.next < self._steady:
+            return False
         return label[1:] == (last.playing, last.state) and look is last.wish.look
 
     def _mix(self, run: int) -> Run:
@@ -391,7 +399,7 @@ class Planner:
             motion,
             track.sound(first, keep),
             [track.arrived(first + at) for at in range(keep)],
-            keys,
             track.onset(first),
             self._course.clock.now(),
+            keys=keys,
         )

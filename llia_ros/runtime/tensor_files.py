@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import torch
@@ -40,14 +41,21 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _read_torch(path: Path) -> dict[str, torch.Tensor]:
-    try:
+def _load(path: Path) -> object:
+    with warnings.catch_warnings():
+        # Advice on old and new formats, for whoever made the file.
+        warnings.simplefilter('ignore')
         try:
-            found = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
+            return torch.load(path, map_location='cpu', weights_only=True, mmap=True)
         except RuntimeError as error:
             if 'mmap can only be used' not in str(error):
                 raise
-            found = torch.load(path, map_location='cpu', weights_only=True)
+            return torch.load(path, map_location='cpu', weights_only=True)
+
+
+def _read_torch(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        found = _load(path)
     # Whatever a damaged or hostile pickle makes the reader raise.
     except Exception as error:
         called = re.search(r'GLOBAL ([\w.]+)', str(error))
@@ -68,8 +76,9 @@ def _read_torch(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # What torch says of a pickle that it cannot read is advice for programmers.
+    said = str(error).strip() if isinstance(error, SafetensorError | OSError) else ''
+    why = f' ({said.splitlines()[0][:120]})' if said else ''
     return ValueError(
-        f'cannot read {path}: damaged, cut short or no file of weights ({lines[0][:120]}); '
-        'fetch it again'
+        f'cannot read {path}: damaged, cut short or no file of weights{why}; fetch it again'
     )

@@ -6,8 +6,21 @@ import numpy as np
 from rich.progress import track
 
 from llia_ros.runtime.backends import Backend
+from llia_ros.runtime.ears import ears
+from llia_ros.runtime.engine_config import EngineConfig
 from llia_ros.training.faces import REST_MOUTH, render
-from llia_ros.training.scenes import Voices, make_scene
+from llia_ros.training.scenes import LEAD, SAMPLES, Scene, Voices, make_scene
+
+
+def hear(scene: Scene, cfg: EngineConfig) -> np.ndarray:
+    """Return what each of a scene's frames hears, by the ears that the engine would use."""
+
+    def samples(start: int, end: int) -> np.ndarray:
+        start, end = start + LEAD * SAMPLES, end + LEAD * SAMPLES
+        inside = scene.samples[max(start, 0) : max(end, 0)]
+        return np.pad(inside, (max(-start, 0), end - max(start, 0) - len(inside)))
+
+    return ears(cfg, samples).hear(0, len(scene.states))
 
 
 def draw_scenes(backend: Backend, scenes: int = 24, seed: int = 77) -> None:
@@ -22,13 +35,13 @@ def draw_scenes(backend: Backend, scenes: int = 24, seed: int = 77) -> None:
             scene.appearance, scene.portrait_motion, REST_MOUTH, scene.expression, cfg.size
         )
         reference = backend.reference(backend.encode(portrait))
-        mel, past, frame = scene.mel(cfg.audio), None, 0
-        while frame < len(mel) - max(cfg.clip_lengths):
+        heard, past, frame = hear(scene, cfg), None, 0
+        while frame < len(heard) - max(cfg.clip_lengths):
             F = int(rng.choice(cfg.clip_lengths))
             cut = slice(frame, frame + F)
             latents = backend.denoise(
                 np.broadcast_to(noise, (F, *noise.shape)),
-                mel[cut],
+                heard[cut],
                 scene.motion[cut],
                 int(scene.states[frame]),
                 reference,

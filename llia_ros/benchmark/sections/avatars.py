@@ -34,7 +34,9 @@ def together(setting: dict[str, Any], count: int) -> dict[str, Any]:
         # Each follows the whole process, at the same time.
         'cpu': _mean_cpu(speaking),
         'cpu_idle': _mean_cpu(idle),
-        'own_p95': max(p.stages['own']['p95'] for p in speaking if 'own' in p.stages),
+        'own_p95': max(
+            (p.stages['own']['p95'] for p in speaking if 'own' in p.stages), default=None
+        ),
         'rss': peak_rss_mb(),
     }
 

@@ -20,6 +20,7 @@ from llia_ros.runtime.backends import load_backend
 TITLE = 'Precisions side by side'
 FRAMES = 8
 CLIPS = 6  # compared
+WIDE = ('avx2', 'avx512f')  # instructions for f32; the others are for shorter types
 TURNS = 5
 # Name, folder, arithmetic. The first is what the others are held against.
 VARIANTS = (
@@ -75,13 +76,8 @@ def measure(sweep: Any) -> dict[str, Any]:
     return {
         'variants': call(compared, setting, folders),
         'cost': of_frame(folder, FRAMES, steps),
-        'kernels': sorted(machine_flags(sweep)),
+        'short': [name for name in sweep.machine['instructions'] if name not in WIDE],
     }
-
-
-def machine_flags(sweep: Any) -> list[str]:
-    """Return the instructions that make 16 and 8 bits fast."""
-    return [name for name in sweep.machine['instructions'] if name not in ('avx2', 'avx512f')]
 
 
 def write(figures: dict[str, Any], page: Page, machine: dict[str, Any]) -> None:
@@ -114,14 +110,10 @@ def write(figures: dict[str, Any], page: Page, machine: dict[str, Any]) -> None:
     best = max(variants, key=lambda row: row['fps'])
     page.say(
         f'All loaded in one process and measured in turns, clips of {FRAMES}; frames a second are '
-        "the engine's, with both stages at once. "
-        f'Of the instructions that speed up short types this machine has: '
-        f'{", ".join(figures["kernels"]) or "none"}. Weights of 8 bits alone save memory and '
-        'download, not time: they are unpacked before they are used. The row with activations of '
-        '8 bits is calibrated on '
-        'the speech of the benchmark, by min and max, and not what ships where it costs more '
-        'pictures than time. Fastest: '
-        + best['name']
-        + '. '
+        "the engine's, with both stages at once. Of the instructions that speed up short types "
+        f'this machine has: {", ".join(figures["short"]) or "none"}. Weights of 8 bits are stored '
+        'so; OpenVINO unpacks them or, in matrix products, may quantize the other side on the '
+        'fly. Activations of 8 bits are calibrated on the speech of the benchmark. '
+        f'Fastest: {best["name"]}. '
         + bound(figures['cost'], 1000 / best['fps'], machine, best['arithmetic'])
     )

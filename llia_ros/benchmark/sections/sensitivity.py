@@ -81,7 +81,7 @@ def write(figures: dict[str, Any], page: Page, machine: dict[str, Any]) -> None:
     kinds = [name for name, _, _ in KINDS]
     page.say(
         'Pictures of a smiling, speaking face with one part in fewer bits, the others in f32, '
-        'against all of it in f32, dB (higher is nearer; beyond 40 nobody sees it):'
+        'against all of it in f32, dB (40 dB: off by 1 % of the range):'
     )
     page.table(
         ['part', *kinds],

@@ -9,6 +9,8 @@ const RATE = 16000;
 const FRAME = 0.04;  // s
 const LEAD = 0.04;  // s from the arrival of a block to its sound: what the network may be late
 const CUSHION = 0.02;  // s that the latest block of a window should have been early
+const WORTHWHILE = 0.005;  // s; less is not worth a move
+const EARLY = 0.008;  // s, half of what the screen takes: so lips are as often before as after
 const WINDOW = 50;  // blocks, two seconds
 const SUDDEN = 0.5;  // s; a frame that far ahead belongs to a sender that jumped
 const MOST_PICTURES = 25;
@@ -177,7 +179,7 @@ export class Player {
     this.leastSlack = Math.min(this.leastSlack, slack);
     this.blocks += 1;
     if (this.blocks < WINDOW || !quiet) return;
-    if (this.leastSlack > 2 * CUSHION) this.move(CUSHION - this.leastSlack);
+    if (this.leastSlack > CUSHION + WORTHWHILE) this.move(CUSHION - this.leastSlack);
     this.resetSlack();
   }
 
@@ -196,7 +198,7 @@ export class Player {
     if (this.origin === null) return null;
     const latency = this.context.state === 'running' ? this.latency() : 0;
     const now = this.now();
-    let heard = Math.floor((now - latency - this.origin) / FRAME + 1e-6);
+    let heard = Math.floor((now + EARLY - latency - this.origin) / FRAME);
     if (this.stuck()) heard = Infinity;
     this.counters.heard = heard;
     this.counters.skew = Math.max(0, Math.min(heard - this.shown, 999));

@@ -12,8 +12,13 @@ import numpy as np
 from llia_ros.model.sd15 import PRESETS
 from llia_ros.runtime.engine_config import EngineConfig
 
-FORMAT = 1
-BACKENDS = {'openvino': 'OpenVINOBackend', 'torch': 'TorchBackend'}
+FORMAT = 2
+BACKENDS = {
+    'openvino': 'OpenVINOBackend',
+    'torch': 'TorchBackend',
+    'tensorrt': 'tensorrt_backend',
+    'onnx': 'onnx_backend',
+}
 
 
 @runtime_checkable
@@ -28,7 +33,7 @@ class Backend(Protocol):
 
     @property
     def config(self) -> EngineConfig:
-        """Figures of the model."""
+        """The model's figures."""
 
     def encode(self, image: np.ndarray) -> np.ndarray:
         """Return the latent of a picture, uint8 (S, S, 3) RGB -> (32, 16, 16)."""
@@ -92,10 +97,11 @@ def model_folder(model: str | Path) -> Path:
 
 
 def load_backend(model: str | Path = 'tiny', backend: str = 'auto', **options: Any) -> Backend:
-    """Load a model, by name or folder, to run on `backend`: auto, openvino or torch.
+    """Load a model, by name or folder, to run on `backend`: auto or one of BACKENDS.
 
-    `auto` takes the first that works of torch on CUDA, openvino, torch on the CPU. `options` go
-    to the backend as they are. ValueError with one clear line where none can run it.
+    `auto` takes the first that works: where there is a GPU tensorrt and torch, then openvino,
+    then torch on the CPU. `options` go to the backend as they are. ValueError with one clear line
+    where none can run it.
     """
     if backend != 'auto' and backend not in BACKENDS:
         raise ValueError(f'unknown backend {backend!r}: one of auto, {", ".join(BACKENDS)}')
@@ -134,7 +140,7 @@ def _order() -> list[str]:
     if any(Path('/dev').glob('nvidia[0-9]*')) and find_spec('torch') is not None:
         try:
             if import_module(f'{__name__}.torch').has_cuda():
-                return ['torch', 'openvino']
+                return ['tensorrt', 'torch', 'openvino']
         except (ImportError, OSError):
             pass
     return ['openvino', 'torch']
