@@ -89,21 +89,22 @@ class AnalyticBackend:
         self._call('reference')
         return float(latent.mean())
 
-    def denoise(self, noise, mel, motion, state, reference, past, steps):
+    def denoise(self, noise, heard, motion, state, reference, past, steps):
         self.gate.pass_through()
         frames = len(noise)
         assert frames in self.config.clip_lengths
-        assert noise.shape[1:] == self.config.latent_shape and mel.shape == (frames, 24, 64)
+        window = (self.config.audio.columns, self.config.audio.bins)
+        assert noise.shape[1:] == self.config.latent_shape and heard.shape == (frames, *window)
         assert motion is None or motion.shape == (frames, 9)
         assert past is None or past.shape == (2, *self.config.latent_shape)
         self._call('denoise')
         self.lengths.append(frames)
-        weights = np.sin(np.arange(24 * 64)).reshape(24, 64)
+        weights = np.sin(np.arange(window[0] * window[1])).reshape(window)
         out = np.zeros((frames, 16))
         out[:, PLACE] = np.arange(frames)
         out[:, STATE] = state
         out[:, STEPS] = steps
-        out[:, MEL] = [float((window * weights).sum()) for window in mel]
+        out[:, MEL] = [float((columns * weights).sum()) for columns in heard]
         if motion is not None:
             out[:, MOTION] = [float((row * np.arange(1, 10)).sum()) for row in motion]
         out[:, NOISE] = [float(field.sum()) for field in noise]
