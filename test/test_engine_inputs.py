@@ -228,7 +228,7 @@ def test_an_unknown_model_or_backend_is_named_with_the_remedy(tmp_path, folder):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        ('{"format": 99}', 'has format 99, this version of llia_ros reads format 1'),
+        ('{"format": 99}', 'has format 99, this version of llia_ros reads format 2'),
         ('{}', 'has format None'),
         ('[1]', 'cannot read'),
         ('weights', 'cannot read'),

@@ -141,7 +141,7 @@ def test_what_is_mixed_hears_and_moves_as_if_it_were_drawn():
         desk.push(60, end=True)
         desk.planner.inbox[0].samples[:] = voice(640 * 60) // 200
         plans.append(desk.plan())
-    mel = np.concatenate([clip.mel[: clip.keep] for clip in plans[0]])
+    heard = np.concatenate([clip.heard[: clip.keep] for clip in plans[0]])
     motion = np.concatenate([clip.motion[: clip.keep] for clip in plans[0]])
     assert sum(clip.keep for clip in plans[1]) == 60
     assert sum(clip.length for clip in plans[1]) < 60
@@ -149,7 +149,7 @@ def test_what_is_mixed_hears_and_moves_as_if_it_were_drawn():
         drawn = clip.keys.drawn if clip.keys else range(clip.keep)
         at = [clip.first + place for place in drawn]
         assert np.array_equal(clip.motion[: len(at)], motion[at])
-        assert np.array_equal(clip.mel[: len(at)], mel[at])
+        assert np.array_equal(clip.heard[: len(at)], heard[at])
 
 
 def until(mix, act, seen):

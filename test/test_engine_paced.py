@@ -213,6 +213,6 @@ def test_an_hour_of_turns_leaves_nothing_behind():
             p.until(lambda frame: not frame.playing)
             p.play(10)
         track = planner._track
-        assert len(track._sound) < 16000 * 6 and len(track._columns) < 700
+        assert len(track._sound) < 16000 * 6 and len(track._ears._columns) < 700
         assert len(planner._plan._clips) < 20 and len(track._regions) < 5
         assert continues(p.frames)

@@ -43,7 +43,7 @@ def clip(cfg, seed):
     rng = np.random.default_rng(seed)
     return {
         'noise': rng.standard_normal((FRAMES, *cfg.latent_shape), np.float32),
-        'heard': rng.uniform(-1, 1, (FRAMES, 24, 64)).astype(np.float32),
+        'heard': rng.uniform(-1, 1, (FRAMES, cfg.audio.columns, 64)).astype(np.float32),
         'motion': rng.uniform(-0.3, 0.3, (FRAMES, 9)).astype(np.float32),
         'past': rng.standard_normal((2, *cfg.latent_shape), np.float32),
     }

@@ -1,6 +1,7 @@
 """Model folders: what is written is read back, and what does not fit is refused in one line."""
 
 import json
+from copy import deepcopy
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch
 from llia_ros.model.codec import Codec
 from llia_ros.model.config import tiny
 from llia_ros.model.face import FaceModel
-from llia_ros.model.weights import checksum, load_model, save_model
+from llia_ros.model.weights import checksum, load_model, save_model, unread
 
 
 @pytest.fixture(scope='module')
@@ -23,14 +24,29 @@ def saved(tmp_path_factory):
 def test_weights_survive_in_half_precision(saved):
     folder, face = saved
     again, _ = load_model(folder)
+    idle = unread(face)
+    assert 0 < len(idle) < 20 and all(key.startswith('reference_net.up_blocks.') for key in idle)
     for key, value in face.state_dict().items():
-        torch.testing.assert_close(again.state_dict()[key], value.half().float())
+        kept = torch.zeros_like(value) if key in idle else value.half().float()
+        torch.testing.assert_close(again.state_dict()[key], kept)
+
+
+def test_weights_that_no_read_depends_on_change_no_read(saved):
+    _, face = saved
+    latent = torch.randn(1, *tiny().latent_shape)
+    changed = deepcopy(face)
+    with torch.no_grad():
+        before = face.read(latent)
+        for key in unread(face):
+            changed.get_parameter(key).normal_()
+        for one, other in zip(before, changed.read(latent)):
+            assert torch.equal(one, other)
 
 
 def test_the_manifest_names_every_file_with_its_checksum(saved):
     folder, _ = saved
     manifest = json.loads((folder / 'model.json').read_text())
-    assert manifest['format'] == 1 and manifest['notes'] == {'minutes': 1}
+    assert manifest['format'] == 2 and manifest['notes'] == {'minutes': 1}
     assert manifest['files'] == {'tiny.safetensors': checksum(folder / 'tiny.safetensors')}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from llia_ros.model.face import FaceModel
 from llia_ros.model.full_scale import FullScaleModel
 from llia_ros.model.sd15 import PRESETS, FullScaleConfig
 from llia_ros.model.sd15 import from_dict as full_scale_from_dict
+from llia_ros.model.unet import Conditions
 
 FORMAT = 2
 
@@ -32,15 +34,28 @@ def checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
+def unread(face: FaceModel) -> set[str]:
+    """Return the names of the ReferenceNet's weights that no read depends on."""
+    net = deepcopy(face.reference_net).float().requires_grad_(True)
+    writes: list[torch.Tensor] = []
+    latent = torch.zeros(1, *face.cfg.latent_shape)
+    with torch.enable_grad():
+        net(latent, net.embed(torch.zeros(1)), Conditions(writes=writes))
+        torch.stack([write.sum() for write in writes]).sum().backward()
+    return {f'reference_net.{key}' for key, p in net.named_parameters() if p.grad is None}
+
+
 def save_model(
     folder: Path, face: FaceModel, codec: Codec, notes: dict[str, Any] | None = None
 ) -> None:
     """Write weights in half precision and model.json; `notes` are kept beside the sizes."""
     folder.mkdir(parents=True, exist_ok=True)
+    idle = unread(face)
     tensors = {
         f'{part}.{key}': value.half().contiguous() if value.is_floating_point() else value
         for part, module in (('face', face), ('codec', codec))
         for key, value in module.state_dict().items()
+        if key not in idle
     }
     name = f'{face.cfg.name}.safetensors'
     save_file(tensors, folder / name)
@@ -82,7 +97,10 @@ def load_model(folder: Path) -> tuple[FaceModel, Codec]:
             for key, value in tensors.items()
             if key.startswith(part + '.')
         }
-        check_fit(path, f'{part}.', own, module.state_dict())
+        wanted = module.state_dict()
+        if module is face:
+            own.update({key: torch.zeros_like(wanted[key]) for key in unread(face) - set(own)})
+        check_fit(path, f'{part}.', own, wanted)
         module.load_state_dict(own)
     return face.eval().requires_grad_(False), codec.eval().requires_grad_(False)
 

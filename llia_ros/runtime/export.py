@@ -7,6 +7,7 @@ portrait or past frames), `condition`, `velocity` and `decoder`. The number of f
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -138,13 +139,22 @@ def to_openvino(
     return model
 
 
+def save_graph(model: ov.Model, path: Path, half: bool = True) -> None:
+    """Write a graph without the names of its layers and without indents: a quarter less text."""
+    for number, layer in enumerate(model.get_ordered_ops()):
+        if layer.get_type_name() not in ('Parameter', 'Result'):
+            layer.set_friendly_name(str(number))
+    ov.save_model(model, path, compress_to_fp16=half)
+    path.write_text(re.sub(r'\n\s+', '\n', path.read_text()))
+
+
 def export_openvino(folder: Path, half: bool = True) -> list[Path]:
     """Write the six graphs of a model folder, in half precision or single; returns their paths."""
     face, codec = load_model(folder)
     paths = []
     for name, (module, inputs, outputs) in graphs(face, codec).items():
         path = folder / f'{name}.xml'
-        ov.save_model(to_openvino(module, inputs, outputs), path, compress_to_fp16=half)
+        save_graph(to_openvino(module, inputs, outputs), path, half)
         paths.append(path)
     notes = json.loads((folder / 'model.json').read_text())['notes']
     write_manifest(folder, face.cfg, notes)

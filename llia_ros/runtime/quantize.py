@@ -18,6 +18,7 @@ import openvino as ov
 from llia_ros.model.config import from_dict
 from llia_ros.model.weights import write_manifest
 from llia_ros.runtime.backends.openvino import GRAPHS, OpenVINOBackend
+from llia_ros.runtime.export import save_graph
 
 # The graphs that run for every clip; the others run once a portrait.
 QUANTIZED = ('reads', 'condition', 'velocity', 'decoder')
@@ -80,7 +81,7 @@ def _replace(folder: Path, changes: dict[str, Callable[[ov.Model], ov.Model]], w
     core = ov.Core()
     for name, change in changes.items():
         # Saved beside the original, which stays mapped as long as its model lives.
-        ov.save_model(change(core.read_model(folder / f'{name}.xml')), folder / f'{name}.new.xml')
+        save_graph(change(core.read_model(folder / f'{name}.xml')), folder / f'{name}.new.xml')
     for name in changes:
         for suffix in ('.xml', '.bin'):
             (folder / f'{name}.new{suffix}').replace(folder / f'{name}{suffix}')
