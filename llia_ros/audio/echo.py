@@ -64,7 +64,7 @@ class EchoMask:
     UNKNOWN_GAIN = 10.0
     ALIKE = 0.7
 
-    def __init__(self, margin: float = 4.0) -> None:
+    def __init__(self, margin: float = 5.0) -> None:
         self.margin = margin
         self.gain: float | None = None
         self.delay = 0

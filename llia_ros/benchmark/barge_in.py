@@ -47,7 +47,7 @@ def loudness(samples: np.ndarray) -> float:
     return float(np.sqrt(np.mean(loud.astype(float) ** 2))) if len(loud) else 0.0
 
 
-def trials(mode: str, rooms: int, seed: int = 0, margin: float = 4.0) -> list[Trial]:
+def trials(mode: str, rooms: int, seed: int = 0, margin: float = 5.0) -> list[Trial]:
     """Every level and delay in `rooms` rooms, with voices of their own, without and with a user.
 
     `mode` as the parameter `echo`, `margin` dB as `echo_margin`. ValueError where a mode's
@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--rooms', type=int, default=7, help='for each level and delay')
     parser.add_argument('--voices', type=int, default=150, help='for the delays by voice')
     parser.add_argument('--noises', type=int, default=400, help='of 5 s, for false alarms')
-    parser.add_argument('--margin', type=float, default=4.0, help='of the mask, dB')
+    parser.add_argument('--margin', type=float, default=5.0, help='of the mask, dB')
     parser.add_argument('--attack', type=float, help='of the voice activity, s, for the delays')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--json', action='store_true', help='print JSON instead of tables')

@@ -137,7 +137,7 @@ class DialogueStateParameters(NodeParameters):
         read_only=True,
     )
     echo_margin: float = parameter(
-        4.0,
+        5.0,
         'How much louder than the expected echo a user must be (mask), dB.',
         within=(0.0, 40.0),
     )
