@@ -25,7 +25,8 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 
 LAYERS = ('Conv', 'MatMul', 'Gemm')
 # They read or write sums over many layers, whose few large values leave 8 bits nothing for the
-# rest: on tiny, all convolutions in 8 bits lose 17 % of the denoiser's output, the shortcuts alone 12.
+# rest: on tiny, all convolutions in 8 bits lose 17 % of the denoiser's output, the shortcuts
+# alone 12.
 WIDE_RANGE = ('conv_in', 'conv_out', 'conv_shortcut')
 # TensorRT knows zero points of 0 alone. Biases stay as they are.
 SYMMETRIC = {
