@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
+FORMAT = 2  # of model folders
+
 STATES = ('speaking', 'listening', 'idle')
 EXPRESSIONS = ('neutral', 'happy', 'sad', 'surprised', 'angry', 'thinking', 'sleepy', 'loving')
 

@@ -15,14 +15,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from llia_ros.model.codec import Codec
-from llia_ros.model.config import ModelConfig, from_dict
+from llia_ros.model.config import FORMAT, ModelConfig, from_dict
 from llia_ros.model.face import FaceModel
 from llia_ros.model.full_scale import FullScaleModel
 from llia_ros.model.sd15 import PRESETS, FullScaleConfig
 from llia_ros.model.sd15 import from_dict as full_scale_from_dict
-from llia_ros.model.unet import Conditions
-
-FORMAT = 2
 
 
 def checksum(path: Path) -> str:
@@ -36,13 +33,12 @@ def checksum(path: Path) -> str:
 
 def unread(face: FaceModel) -> set[str]:
     """Return the names of the ReferenceNet's weights that no read depends on."""
-    net = deepcopy(face.reference_net).float().requires_grad_(True)
-    writes: list[torch.Tensor] = []
-    latent = torch.zeros(1, *face.cfg.latent_shape)
+    twin = deepcopy(face).float().requires_grad_(True)
     with torch.enable_grad():
-        net(latent, net.embed(torch.zeros(1)), Conditions(writes=writes))
-        torch.stack([write.sum() for write in writes]).sum().backward()
-    return {f'reference_net.{key}' for key, p in net.named_parameters() if p.grad is None}
+        reads = twin.read(torch.zeros(1, *face.cfg.latent_shape))
+        torch.stack([read.sum() for read in reads]).sum().backward()
+    parameters = twin.named_parameters()
+    return {key for key, p in parameters if key.startswith('reference_net.') and p.grad is None}
 
 
 def save_model(

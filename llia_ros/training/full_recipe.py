@@ -20,6 +20,7 @@ from llia_ros.model.full_weights import load_any, save_full_face
 from llia_ros.model.sd15 import PRESETS
 from llia_ros.model.weights import is_full_scale
 from llia_ros.training import distil, videos
+from llia_ros.training.run import run_stages
 
 SETUP = distil.Setup(
     part='networks.denoiser', frames=12, lengths=(4, 8, 12), rate=5e-4, frugal=True
@@ -65,11 +66,7 @@ class FullRecipe:
 
     def run(self, stage: str) -> None:
         """Run one stage, or all of them in order; ValueError for an unknown one."""
-        if stage != 'all' and stage not in self.stages:
-            raise ValueError(f'unknown stage {stage!r}: all, {", ".join(self.stages)}')
-        for name, action in self.stages.items():
-            if stage in ('all', name):
-                action()
+        run_stages(self.stages, stage)
 
     def make_data(self) -> None:
         """Encode the videos."""

@@ -21,6 +21,7 @@ from llia_ros.runtime.family import Family
 from llia_ros.training import animator, codec, dataset, distil, hearing, judge, teacher
 from llia_ros.training.faces import CHARACTERS, FAMILIES, neutral
 from llia_ros.training.pictures import likenesses, pictures
+from llia_ros.training.run import run_stages
 from llia_ros.training.sheets import Sheet
 
 # Shares of the budget, and how much data a minute of it pays for.
@@ -76,11 +77,7 @@ class Recipe:
 
     def run(self, stage: str) -> None:
         """Run one stage, or all of them in order; ValueError for an unknown one."""
-        if stage != 'all' and stage not in self.stages:
-            raise ValueError(f'unknown stage {stage!r}: all, {", ".join(self.stages)}')
-        for name, action in self.stages.items():
-            if stage in ('all', name):
-                action()
+        run_stages(self.stages, stage)
 
     def _minutes(self, stage: str) -> float:
         return SHARES[stage] * self.minutes

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -137,6 +137,15 @@ class Run:
             temporary,
         )
         os.replace(temporary, self.checkpoint)
+
+
+def run_stages(stages: Mapping[str, Callable[[], None]], stage: str) -> None:
+    """Run one of the stages of a training, or `all` in order; ValueError for an unknown one."""
+    if stage != 'all' and stage not in stages:
+        raise ValueError(f'unknown stage {stage!r}: all, {", ".join(stages)}')
+    for name, action in stages.items():
+        if stage in ('all', name):
+            action()
 
 
 def device() -> torch.device:

@@ -9,10 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from llia_ros.model.config import FORMAT
 from llia_ros.model.sd15 import PRESETS
 from llia_ros.runtime.engine_config import EngineConfig
 
-FORMAT = 2
 BACKENDS = {
     'openvino': 'OpenVINOBackend',
     'torch': 'TorchBackend',
