@@ -1,4 +1,8 @@
-"""Scenes as latents on disk: rendered, encoded and stored once in shards, then drawn as clips."""
+"""Scenes as latents on disk: rendered, encoded and stored once in shards, then drawn as clips.
+
+Single pictures are drawn from stills, in which a scene has few frames: as many pictures of five
+times as many faces, and faces are what a model sees too few of.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from llia_ros.training.run import device, half_precision
 from llia_ros.training.scenes import LEAD, Scene, Voices, make_scene
 
 SHARD = 32
+STILLS = 6  # frames of a scene where single pictures are learnt: few of each face, many faces
 MOUTH_WEIGHT, EYES_WEIGHT = 8.0, 4.0
 
 
@@ -33,26 +38,34 @@ def encode(encoder: Encoder, frames: np.ndarray) -> np.ndarray:
     return np.concatenate(out)
 
 
-def draw_scene(scene: Scene, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the portrait (S, S, 3), the frames (T, S, S, 3) and boxes (T, 2, 4) of a scene."""
+def draw_scene(
+    scene: Scene, size: int, which: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the portrait (S, S, 3), frames (F, S, S, 3) and boxes (F, 2, 4), `which` (F,)."""
     look, mood = scene.appearance, scene.expression
     portrait = render(look, scene.portrait_motion, REST_MOUTH, mood, size)
+    moves = scene.motion[which]
     frames = np.stack(
-        [
-            render(look, motion, mouth, mood, size)
-            for motion, mouth in zip(scene.motion, scene.mouth)
-        ]
+        [render(look, m, mouth, mood, size) for m, mouth in zip(moves, scene.mouth[which])]
     )
     boxes = np.array(
-        [(mouth_box(look, m, mood, size), eyes_box(look, m, mood, size)) for m in scene.motion]
+        [(mouth_box(look, m, mood, size), eyes_box(look, m, mood, size)) for m in moves]
     )
     return portrait, frames, boxes.astype(np.float32) / size
 
 
 def make_shards(
-    cfg: ModelConfig, encoder: Encoder, folder: Path, shards: int, seed: int = 1
+    cfg: ModelConfig,
+    encoder: Encoder,
+    folder: Path,
+    shards: int,
+    seed: int = 1,
+    stills: bool = False,
 ) -> None:
-    """Write shards of SHARD scenes under `folder`; those already there are kept."""
+    """Write shards of SHARD scenes under `folder`; those already there are kept.
+
+    `stills`: STILLS frames from anywhere in a scene, which costs a fifth of the whole scene.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     encoder = encoder.to(device(), memory_format=torch.channels_last).eval()
     for index in track(range(shards), 'scenes'):
@@ -63,7 +76,9 @@ def make_shards(
         voices, rows = Voices(rng), []
         for _ in range(SHARD):
             scene = make_scene(rng, voices)
-            portrait, frames, boxes = draw_scene(scene, cfg.codec.size)
+            length = len(scene.states)
+            which = np.sort(rng.choice(length, STILLS if stills else length, replace=False))
+            portrait, frames, boxes = draw_scene(scene, cfg.codec.size, which)
             latents = encode(encoder, np.concatenate([portrait[None], frames]))
             rows.append(
                 {
@@ -71,9 +86,10 @@ def make_shards(
                     'latents': latents[1:],
                     'boxes': boxes,
                     'columns': log_mel(scene.samples).astype(np.float16),
-                    'states': scene.states,
-                    'motion': scene.motion,
-                    'mouth': scene.mouth,
+                    'frames': which,
+                    'states': scene.states[which],
+                    'motion': scene.motion[which],
+                    'mouth': scene.mouth[which],
                     'expression': scene.expression,
                 }
             )
@@ -151,7 +167,7 @@ class ClipSampler:
     ) -> Clips:
         """Return `count` clips; `start_share` of them have the portrait as their past frames.
 
-        `scattered`: frames from anywhere in a scene, for a training on single pictures.
+        `scattered`: frames from anywhere in a scene or its stills, for single pictures.
         """
         if self.draws % 200 == 0:
             self.refresh()
@@ -168,8 +184,9 @@ class ClipSampler:
                 key: shard[key][i, which]
                 for key in ('latents', 'motion', 'mouth', 'states', 'boxes')
             }
-            heard = windows(shard['columns'][i], LEAD, length, self.cfg.audio)
-            row['mel'] = heard[which]
+            at = shard['frames'][i]
+            heard = windows(shard['columns'][i], LEAD, int(at[-1]) + 1, self.cfg.audio)
+            row['mel'] = heard[at[which]]
             row['portrait'] = shard['portrait'][i][None]
             fresh = rng.random() < start_share
             row['past'] = (

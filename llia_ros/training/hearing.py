@@ -15,7 +15,8 @@ from llia_ros.training.run import Run, device
 from llia_ros.training.sounds import Sounds
 
 WINDOWS = 1024  # a step
-PIECES, PIECE = 24, 48  # a step, frames: a new sound is heard some ten times
+PIECES, PIECE = 24, 48  # a step, frames
+NEW = 6  # sounds a step: each is heard twice or so, for what is heard ten times is remembered
 IMPORTANCE = (1.0, 1.0, 1.5, 0.5, 0.3)  # of the mouth's parameters
 
 
@@ -48,7 +49,8 @@ def train_predictor(
         'visemes', predictor, Muon(split(predictor), lr=2e-3, weight_decay=0.01), minutes, out
     )
     for _ in run.steps():
-        sounds.add()
+        for _ in range(NEW):
+            sounds.add()
         heard, shown = sounds.draw(PIECES, PIECE, cfg.columns_before, cfg.columns_after)
         told = predictor(torch.from_numpy(heard).to(where))
         error = (told - torch.from_numpy(shown).to(where)).square()

@@ -37,7 +37,8 @@ SHARES = {
     'decoder': 0.06,
     'judge': 0.04,
 }
-PICTURES_A_MINUTE, SHARDS_A_MINUTE, PORTRAITS_A_MINUTE = 60, 0.45, 12
+PICTURES_A_MINUTE, PORTRAITS_A_MINUTE = 60, 12
+SHARDS_A_MINUTE, STILLS_A_MINUTE = 0.25, 1.0
 LIKENESSES_A_MINUTE, MOST_LIKENESSES = 100, 5000
 UNSEEN = 16  # scenes on which teacher and student are compared
 
@@ -60,7 +61,7 @@ class Recipe:
         self.start = load_model(start) if start else None
         if self.start and to_dict(self.start[0].cfg) != to_dict(self.cfg):
             raise ValueError(f'{start} holds a model of other sizes than {preset!r}')
-        self.scenes = out / 'scenes'
+        self.scenes, self.stills = out / 'scenes', out / 'stills'
         self.stages: dict[str, Callable[[], None]] = {
             'codec': self.train_codec,
             'hearing': self.train_hearing,
@@ -132,9 +133,12 @@ class Recipe:
         )
 
     def make_data(self) -> None:
-        """Render and encode scenes."""
+        """Render and encode scenes: whole ones for clips, stills of many more faces."""
+        encoder = self.codec().encoder
         shards = max(1, int(SHARDS_A_MINUTE * self.minutes))
-        dataset.make_shards(self.cfg, self.codec().encoder, self.scenes, shards, self.seed + 1)
+        dataset.make_shards(self.cfg, encoder, self.scenes, shards, self.seed + 1)
+        shards = max(1, int(STILLS_A_MINUTE * self.minutes))
+        dataset.make_shards(self.cfg, encoder, self.stills, shards, self.seed + 2, stills=True)
 
     def train_hearing(self) -> None:
         """Teach the audio encoder's tokens what mouths make which sounds."""
@@ -162,7 +166,7 @@ class Recipe:
         sheet = Sheet(self.cfg, self.codec())
         teacher.train(
             self.cfg,
-            self.scenes,
+            self.stills,
             self._minutes('pictures'),
             self.out,
             self.seed,

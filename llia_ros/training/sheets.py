@@ -47,7 +47,7 @@ class Sheet:
             loud = int(scene.mouth[P:-FRAMES, 0].argmax()) + P
             if scene.mouth[loud, 0] < 0.4 and len(rows) < scenes - 1:
                 continue
-            portrait, frames, _ = draw_scene(scene, cfg.codec.size)
+            portrait, frames, _ = draw_scene(scene, cfg.codec.size, np.arange(32))
             latents = torch.from_numpy(
                 encode(codec.encoder, np.concatenate([portrait[None], frames]))
             ).float()
