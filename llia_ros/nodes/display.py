@@ -11,6 +11,7 @@ from rclpy.logging import get_logger
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Int16MultiArray, String
 
+from llia_ros.display.camera import Camera
 from llia_ros.display.gate import Gate
 from llia_ros.display.output import Output
 from llia_ros.display.pairing import Frame, Pairing
@@ -18,6 +19,7 @@ from llia_ros.display.recorder import Recorder
 from llia_ros.display.recording import Recording
 from llia_ros.display.server import DisplayServer
 from llia_ros.display.web import WebOutput
+from llia_ros.display.window import Window
 from llia_ros.nodes.messages import (
     AUDIO_QOS,
     FRAME_QOS,
@@ -68,6 +70,12 @@ class Display(FaceNode[DisplayParameters]):
         output: Output
         if name == 'file':
             output = Recording(Recorder(wanted.file, FPS, RATE), FPS)
+        elif name == 'window':
+            size = wanted.width, wanted.height
+            output = Window(wanted.fullscreen, size, wanted.fit, wanted.speaker)
+        elif name == 'camera':
+            size = wanted.width, wanted.height
+            output = Camera(wanted.camera_device, size, wanted.fit, FPS)
         else:
             output = WebOutput(DisplayServer(wanted.host, wanted.port), self.now)
         self.get_logger().info(output.opened)

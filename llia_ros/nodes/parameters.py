@@ -214,6 +214,40 @@ class DisplayParameters(NodeParameters):
     host: str = parameter('127.0.0.1', 'Address that the page is served on.', read_only=True)
     port: int = parameter(8080, 'Port of the page.', within=(1, 65535), read_only=True)
     file: str = parameter('out/face.mp4', 'Video file to write (output: file).', read_only=True)
+    fit: str = parameter(
+        'contain',
+        'How the picture meets a screen of another shape: contain shows all of it, cover fills '
+        'the screen.',
+        choices=('contain', 'cover'),
+        read_only=True,
+    )
+    fullscreen: bool = parameter(
+        True, 'Whether the window takes the whole screen (output: window).', read_only=True
+    )
+    width: int = parameter(
+        1280,
+        'Width of the camera, and of a window that is not full screen, pixels.',
+        within=(64, 7680),
+        read_only=True,
+    )
+    height: int = parameter(
+        720,
+        'Height of the camera, and of a window that is not full screen, pixels.',
+        within=(64, 7680),
+        read_only=True,
+    )
+    speaker: str = parameter(
+        '',
+        'Output device of the window: part of its name, its number, or `pulse:<sink>`; empty '
+        'takes the default one.',
+        read_only=True,
+    )
+    camera_device: str = parameter(
+        '',
+        'Loopback device of the camera, such as /dev/video10; empty takes the first one (output: '
+        'camera).',
+        read_only=True,
+    )
 
 
 NODES: dict[str, type[NodeParameters]] = {
