@@ -134,8 +134,8 @@ class Microphone:
             )
         except sounddevice.PortAudioError as error:
             raise DeviceError(
-                f'sound input device {self.name!r} cannot be opened ({one_line(error)}): is another '
-                'program using it, or does the source not exist?'
+                f'sound input device {self.name!r} cannot be opened ({one_line(error)}): is '
+                'another program using it, or does the source not exist?'
             ) from None
 
     def start(self) -> None:

@@ -75,8 +75,8 @@ class Loudspeaker:
             self._stream.start()
         except sounddevice.PortAudioError as error:
             raise DeviceError(
-                f'sound output device {self.name!r} cannot be opened ({one_line(error)}): is another '
-                'program using it, or does the sink not exist?'
+                f'sound output device {self.name!r} cannot be opened ({one_line(error)}): is '
+                'another program using it, or does the sink not exist?'
             ) from None
 
     @property

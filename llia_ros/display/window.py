@@ -6,6 +6,7 @@ because an X server that goes away takes the process with it that draws there.
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -49,7 +50,8 @@ class Window(Output):
         self._ready = threading.Condition()
         self._ended = False
         self._errors = tempfile.TemporaryFile()
-        ours, theirs = socket.socketpair()
+        self._threads: list[threading.Thread] = []
+        self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
                 [
@@ -61,7 +63,7 @@ class Window(Output):
                 stdout=self._errors,
                 stderr=self._errors,
             )
-        self._connection = Connection(ours.detach())
+        self._connection = Connection(os.dup(self._socket.fileno()))
         kind, told = self._first_word()
         if kind != 'open':
             self.close()
@@ -96,8 +98,13 @@ class Window(Output):
     def close(self) -> str:
         """End the process."""
         self._end()
+        # Only that wakes a thread which reads.
+        self._socket.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._connection.close()
+        self._socket.close()
         try:
-            self._connection.close()
             self._process.wait(ENDING)
         except subprocess.TimeoutExpired:
             self._process.kill()
