@@ -15,7 +15,7 @@ ESCAPE = 0xFF1B
 
 
 class XScreen:
-    """Runs Xvfb on a free display number; `pixels` is a live view, uint8 (height, width, 4) BGRX."""
+    """Xvfb on a free display number; `pixels` is a live view, uint8 (height, width, 4) BGRX."""
 
     def __init__(self, folder: Path, width: int, height: int) -> None:
         ours, theirs = os.pipe()

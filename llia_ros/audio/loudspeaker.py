@@ -52,7 +52,7 @@ class Loudspeaker:
         self._drawn = 0
         self._given = 0
         self._anchor: tuple[float, float] | None = None
-        self._resampler = None
+        self._resampler: Any = None
         self._rest = np.zeros(0, np.int16)
         if self.rate != RATE:
             self._resampler = soxr.ResampleStream(RATE, self.rate, 1, 'int16', quality='MQ')
@@ -111,6 +111,7 @@ class Loudspeaker:
     def close(self) -> None:
         """Give the device back."""
         self._stream.close()
+        self._resampler = None
 
     def _next(self, frames: int) -> np.ndarray:
         if self._resampler is None:
