@@ -145,7 +145,7 @@ def test_a_bag_of_the_ordinary_topics_plays_the_same_face_again(
     live, live_sound = content(tmp_path / 'live.mp4')
     played, played_sound = content(tmp_path / 'played.mp4')
     assert len(live) == len(played) == FRAMES
-    # A picture that a busy machine loses on the way is filled by its predecessor, never by another.
+    # What a busy machine loses on the way is filled by its predecessor, never by another.
     for shown in (live, played):
         assert all(shade in (k, k - 1) for k, shade in enumerate(shown))
         assert sum(shade == k for k, shade in enumerate(shown)) > 0.7 * FRAMES

@@ -161,6 +161,16 @@ def test_a_picture_fits_every_shape_of_screen(
     assert abs(wide - tall) <= 2 or fit == 'cover'
 
 
+def test_a_screen_on_its_side_gets_the_picture_turned() -> None:
+    picture = np.zeros((20, 10, 3), np.uint8)
+    picture[0, 0] = 255
+    corners = {
+        turn: tuple(np.argwhere(Fit(size, 'contain', turn).whole(picture)[..., 0])[0])
+        for turn, size in {0: (10, 20), 90: (20, 10), 180: (10, 20), 270: (20, 10)}.items()
+    }
+    assert corners == {0: (0, 0), 90: (0, 19), 180: (19, 9), 270: (9, 0)}
+
+
 def test_the_ground_does_not_flicker_with_the_picture_s_grain() -> None:
     fit = Fit((64, 32))
     for shade in (100, 103, 98, 105):

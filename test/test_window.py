@@ -14,8 +14,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from std_msgs.msg import Int16MultiArray
 from synthetic_face import SAMPLES, SILENCE, jpeg
 from talking_face import Face, values
-from x_screen import XScreen
 
+from llia_ros.demo.x_screen import XScreen
 from llia_ros.display.pairing import Frame
 from llia_ros.display.window import Window, WindowError
 from llia_ros.nodes.messages import AUDIO_QOS, read_audio

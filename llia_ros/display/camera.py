@@ -26,7 +26,7 @@ class Camera(Output):
     """Sends the face to a virtual camera at a constant rate; a missing picture is repeated.
 
     `device` such as /dev/video10, empty for the first one; `size` (width, height) to which
-    pictures are fitted (`fit` contain or cover). Sound is not a camera's business.
+    pictures are fitted; `fit` and `rotate` are Fit's. Sound is not a camera's business.
     Raises CameraError where there is no loopback device or the library is missing.
     """
 
@@ -35,12 +35,13 @@ class Camera(Output):
         device: str = '',
         size: tuple[int, int] = (1280, 720),
         fit: str = 'contain',
+        rotate: int = 0,
         fps: int = 25,
     ) -> None:
         # Loopback devices hold colour at half the size, which needs even sides.
         size = (size[0] - size[0] % 2, size[1] - size[1] % 2)
         self.sent = self.repeated = self.skipped = self.unusable = 0
-        self._fit = Fit(size, fit)
+        self._fit = Fit(size, fit, rotate)
         self._period = 1 / fps
         self._waiting: deque[Frame] = deque()
         self._lock = threading.Lock()

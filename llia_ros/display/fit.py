@@ -6,6 +6,12 @@ import cv2
 import numpy as np
 
 FITS = ('contain', 'cover')
+TURNS = {
+    0: None,
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
 EDGE = 4  # rows and columns that count as border
 # What is seen before the first picture.
 DARK = (16, 13, 11)
@@ -23,11 +29,17 @@ def border_colour(picture: np.ndarray) -> tuple[int, int, int]:
 
 
 class Fit:
-    """Scales pictures to a size (width, height): `contain` shows all of it, `cover` fills it."""
+    """Scales pictures to a size (width, height): `contain` shows all of it, `cover` fills it.
 
-    def __init__(self, size: tuple[int, int], fit: str = 'contain') -> None:
+    `rotate` turns them before, by 0, 90, 180 or 270 degrees clockwise, for a screen on its side.
+    """
+
+    def __init__(self, size: tuple[int, int], fit: str = 'contain', rotate: int = 0) -> None:
         if fit not in FITS:
             raise ValueError(f"fit must be one of {', '.join(FITS)}, not '{fit}'")
+        if rotate not in TURNS:
+            raise ValueError(f'rotate must be one of {", ".join(map(str, TURNS))}, not {rotate}')
+        self._turn = TURNS[rotate]
         self.size = size
         self.fit = fit
         self.ground = DARK

@@ -32,7 +32,8 @@ class WindowError(ValueError):
 class Window(Output):
     """Shows the face in a window, or full screen, with sound by the loudspeaker `speaker`.
 
-    `size` is (width, height) of a window that is not full screen; `fit` contain or cover.
+    `size` is (width, height) of a window that is not full screen; `fit` and `rotate` are
+    Fit's.
     Raises WindowError where there is no screen. Without a sound device the window is silent,
     and `warning` says so.
     """
@@ -42,6 +43,7 @@ class Window(Output):
         fullscreen: bool = True,
         size: tuple[int, int] = (1280, 720),
         fit: str = 'contain',
+        rotate: int = 0,
         speaker: str = '',
     ) -> None:
         self.dropped = 0
@@ -56,7 +58,8 @@ class Window(Output):
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, '-m', 'llia_ros.display.window_process'),
-                    *(str(theirs.fileno()), str(int(fullscreen)), *map(str, size), fit, speaker),
+                    *(str(theirs.fileno()), str(int(fullscreen)), *map(str, size)),
+                    *(fit, str(rotate), speaker),
                 ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,

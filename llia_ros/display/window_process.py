@@ -32,7 +32,7 @@ NO_SCREEN = ('offscreen', 'dummy')
 class Screen:
     """A window of pygame's, or the whole screen."""
 
-    def __init__(self, fullscreen: bool, size: tuple[int, int], fit: str) -> None:
+    def __init__(self, fullscreen: bool, size: tuple[int, int], fit: str, rotate: int) -> None:
         os.environ['PYGAME_HIDE_SUPPORT_PROMPT'] = '1'
         try:
             import pygame
@@ -60,7 +60,7 @@ class Screen:
                 'set DISPLAY, or choose another output'
             ) from None
         pygame.mouse.set_visible(not fullscreen)
-        self._fit = Fit(self._surface.get_size(), fit)
+        self._fit = Fit(self._surface.get_size(), fit, rotate)
         self._ground: tuple[int, int, int] | None = None
         self._last: np.ndarray | None = None
         self._clear(DARK)
@@ -152,10 +152,10 @@ def watch(screen: Screen, player: Player, tell: Any, ended: threading.Event, sou
 
 
 def main(arguments: list[str]) -> int:
-    """Run the window: descriptor, fullscreen 0|1, width, height, fit, speaker."""
+    """Run the window: descriptor, fullscreen 0|1, width, height, fit, rotate, speaker."""
     # Ctrl-C is for the node, which hangs up.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    descriptor, fullscreen, width, height, fit, speaker = arguments
+    descriptor, fullscreen, width, height, fit, rotate, speaker = arguments
     connection = Connection(int(descriptor))
 
     def tell(kind: str, told: Any) -> None:
@@ -163,7 +163,7 @@ def main(arguments: list[str]) -> int:
             connection.send((kind, told))
 
     try:
-        screen = Screen(fullscreen == '1', (int(width), int(height)), fit)
+        screen = Screen(fullscreen == '1', (int(width), int(height)), fit, int(rotate))
     except ValueError as error:
         tell('failed', str(error))
         return 1

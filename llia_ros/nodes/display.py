@@ -67,15 +67,14 @@ class Display(FaceNode[DisplayParameters]):
 
     def _opened(self, name: str) -> Output:
         wanted = self.parameters.current
+        size = wanted.width, wanted.height
         output: Output
         if name == 'file':
             output = Recording(Recorder(wanted.file, FPS, RATE), FPS)
         elif name == 'window':
-            size = wanted.width, wanted.height
-            output = Window(wanted.fullscreen, size, wanted.fit, wanted.speaker)
+            output = Window(wanted.fullscreen, size, wanted.fit, wanted.rotate, wanted.speaker)
         elif name == 'camera':
-            size = wanted.width, wanted.height
-            output = Camera(wanted.camera_device, size, wanted.fit, FPS)
+            output = Camera(wanted.camera_device, size, wanted.fit, wanted.rotate, FPS)
         else:
             output = WebOutput(DisplayServer(wanted.host, wanted.port), self.now)
         self.get_logger().info(output.opened)

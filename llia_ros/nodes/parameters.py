@@ -28,7 +28,7 @@ def parameter(
     description: str,
     *,
     within: tuple[float, float] | None = None,
-    choices: tuple[str, ...] | None = None,
+    choices: tuple[str, ...] | tuple[int, ...] | None = None,
     read_only: bool = False,
     several: bool = False,
 ) -> Any:
@@ -213,14 +213,21 @@ class DisplayParameters(NodeParameters):
     )
     host: str = parameter('127.0.0.1', 'Address that the page is served on.', read_only=True)
     port: int = parameter(8080, 'Port of the page.', within=(1, 65535), read_only=True)
-    file: str = parameter('out/face.mp4', 'Video file to write (output: file).', read_only=True)
     fit: str = parameter(
         'contain',
-        'How the picture meets a screen of another shape: contain shows all of it, cover fills '
-        'the screen.',
+        'How the picture fills page, window and camera: with the whole of it on its own ground, or '
+        "with as much of it as leaves none. `?fit=` in the page's address wins.",
         choices=('contain', 'cover'),
         read_only=True,
     )
+    rotate: int = parameter(
+        0,
+        'Degrees clockwise by which the picture is turned on page, window and camera, for a screen '
+        "on its side. `?rotate=` in the page's address wins.",
+        choices=(0, 90, 180, 270),
+        read_only=True,
+    )
+    file: str = parameter('out/face.mp4', 'Video file to write (output: file).', read_only=True)
     fullscreen: bool = parameter(
         True, 'Whether the window takes the whole screen (output: window).', read_only=True
     )
@@ -266,7 +273,7 @@ def listed(value: str) -> list[str]:
 def limits(item: Field[Any]) -> str:
     """What one parameter may be, in words: `1 .. 100`, `off, mask, aec` or an empty string."""
     if item.metadata['choices']:
-        choices = ', '.join(item.metadata['choices'])
+        choices = ', '.join(map(str, item.metadata['choices']))
         return f'some of {choices}' if item.metadata['several'] else choices
     if item.metadata['range']:
         low, high = item.metadata['range']
