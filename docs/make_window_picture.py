@@ -1,4 +1,4 @@
-"""Takes the window's screenshot, of a face that really runs: python docs/make_window_picture.py."""
+"""Takes the window's screenshot, of a real face: python docs/make_window_picture.py."""
 
 import os
 import tempfile

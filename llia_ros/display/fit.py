@@ -46,11 +46,11 @@ class Fit:
 
     def place(self, picture: np.ndarray) -> tuple[np.ndarray, int, int]:
         """The scaled picture and where its left upper corner comes to lie; sets `ground`."""
-        if (
-            self.ground == DARK
-            or np.abs(np.subtract(border_colour(picture), self.ground)).max() > STEADY
-        ):
-            self.ground = border_colour(picture)
+        if self._turn is not None:
+            picture = cv2.rotate(picture, self._turn)
+        border = border_colour(picture)
+        if self.ground == DARK or np.abs(np.subtract(border, self.ground)).max() > STEADY:
+            self.ground = border
         width, height = self.size
         tall, wide = picture.shape[:2]
         if self.fit == 'cover':

@@ -22,11 +22,13 @@ class Timeline:
     def __init__(self) -> None:
         self.period = 0.04
         self.moved = 0
-        self.forget()
+        self._least = math.inf
+        self._placed = 0
+        self._origin: float | None = None
 
     def forget(self) -> None:
         """Begin anew with the next frame."""
-        self._origin: float | None = None
+        self._origin = None
         self._reset_slack()
 
     def starts(self, index: int) -> float:

@@ -93,7 +93,7 @@ class Screen:
         if self._fit.ground != self._ground:
             self._clear(self._fit.ground)
         height, width = scaled.shape[:2]
-        image = self._pygame.image.frombuffer(scaled, (width, height), 'BGR')
+        image = self._pygame.image.frombuffer(scaled.data, (width, height), 'BGR')
         self._pygame.display.update(self._surface.blit(image, (x, y)))
 
     def _clear(self, bgr: tuple[int, int, int]) -> None:

@@ -215,15 +215,15 @@ class DisplayParameters(NodeParameters):
     port: int = parameter(8080, 'Port of the page.', within=(1, 65535), read_only=True)
     fit: str = parameter(
         'contain',
-        'How the picture fills page, window and camera: with the whole of it on its own ground, or '
-        "with as much of it as leaves none. `?fit=` in the page's address wins.",
+        'How the picture fills page, window and camera: with the whole of it on its own ground, '
+        "or with as much of it as leaves none. `?fit=` in the page's address wins.",
         choices=('contain', 'cover'),
         read_only=True,
     )
     rotate: int = parameter(
         0,
-        'Degrees clockwise by which the picture is turned on page, window and camera, for a screen '
-        "on its side. `?rotate=` in the page's address wins.",
+        'Degrees clockwise by which the picture is turned on page, window and camera, for a '
+        "screen on its side. `?rotate=` in the page's address wins.",
         choices=(0, 90, 180, 270),
         read_only=True,
     )
@@ -294,7 +294,7 @@ def check(value: Any) -> None:
             )
         choices, within = item.metadata['choices'], item.metadata['range']
         if choices and item.metadata['several']:
-            _check_list(item, listed(given))
+            _check_list(item, listed(str(given)))
         elif choices and given not in choices:
             raise ParameterError(
                 f'parameter {item.name} must be one of {limits(item)}, not {given!r}'
