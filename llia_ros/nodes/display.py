@@ -45,10 +45,10 @@ class Display(FaceNode[DisplayParameters]):
     def __init__(self, **options: Any) -> None:
         super().__init__('display', DisplayParameters, **options)
         self._outputs: list[Output] = []
-        self._begin()
+        self._generation = 0
 
     def _begin(self) -> None:
-        self._gate = Gate()
+        self._gate = Gate(generation=self._generation)
         self._pairing = Pairing(FPS)
         self._samples = RATE // FPS
         self._state = 'idle'
@@ -94,6 +94,8 @@ class Display(FaceNode[DisplayParameters]):
 
     def deactivate(self) -> None:
         """Show no more; what was received is still written."""
+        # A page or a window that stays open must take what comes after the next activation.
+        self._generation = self._gate.generation + 1
         for output in self._outputs:
             output.end()
 
