@@ -36,6 +36,8 @@ TRAIN = ['torch>=2.2', 'safetensors>=0.4', 'nncf>=2.13', 'matplotlib>=3.5']
 # Graphs for other runtimes: exported (with `train`), run, and what TensorRT builds engines from.
 ONNX = ['onnx>=1.16', 'onnxruntime>=1.18']
 ECHO = ['livekit>=1.0']
+WINDOW = ['pygame>=2.1.3']
+CAMERA = ['pyvirtualcam>=0.10']
 FULL = ['torch>=2.5', 'safetensors>=0.4', 'diffusers>=0.30', 'transformers>=4.45']
 PHOTO = ['dlib-bin>=20']
 EXTRAS = {
@@ -47,10 +49,14 @@ EXTRAS = {
     'gpu': [*FULL, *PHOTO, 'tensorrt>=10; platform_machine == "x86_64"'],
     'echo': ECHO,
     'demo': ['matplotlib>=3.5'],
+    'window': WINDOW,
+    'camera': CAMERA,
     'dev': [
         *TRAIN,
         *ONNX,
         *ECHO,
+        *WINDOW,
+        *CAMERA,
         *FULL,
         *PHOTO,
         'pytest>=7,<9',  # launch_testing 3.4 does not load in pytest 9
@@ -58,6 +64,7 @@ EXTRAS = {
         'ruff>=0.17,<0.18',
         'mypy>=1.8',
         'colcon-common-extensions',
+        'rosbags>=0.10',  # reads and writes bags where no ROS 2 is installed
     ],
 }
 

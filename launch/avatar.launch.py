@@ -25,7 +25,7 @@ ARGUMENTS = (
     ('model', '', 'Model: a name that ships with the package, or its folder.'),
     ('portrait', '', 'Face: a name that ships with the model, or a picture file.'),
     ('backend', '', 'What runs the model: auto, openvino, torch, tensorrt or onnx.'),
-    ('display', '', 'Where the face is shown: web, file, web,file or none.'),
+    ('display', '', 'Where the face is shown, such as web,file: web, file, window, camera; none.'),
     ('video', '', 'Video file to write where display names file.'),
     ('device', '', 'Sound input: part of its name, its number, or pulse:<source>; none: no ear.'),
     ('speech', '', 'Sound file that the face says once it is there, for a first try.'),

@@ -12,55 +12,15 @@ import numpy as np
 import pytest
 from conftest import Probe, Start
 from diagnostic_msgs.msg import DiagnosticArray
-from sensor_msgs.msg import CompressedImage
-from std_msgs.msg import Int16MultiArray
 from synthetic_face import SAMPLES, jpeg, tone
+from talking_face import PERIOD, Face, values
 
 from llia_ros.demo.headless import free_port
 from llia_ros.display.server import PICTURE, SOUND, Item, unpack
-from llia_ros.nodes.messages import (
-    AUDIO_QOS,
-    FRAME_QOS,
-    Audio,
-    audio_message,
-    jpeg_message,
-    read_diagnostics,
-)
+from llia_ros.nodes.messages import AUDIO_QOS, FRAME_QOS, Audio, audio_message
 
-PERIOD = 40_000_000
 RED, GREEN, GROUND = (220, 50, 40), (40, 190, 60), (30, 60, 90)
 RED_FACE, GREEN_FACE = jpeg(RED, GROUND), jpeg(GREEN, GROUND)
-
-
-class Face:
-    """Says frames as an avatar does: sound and picture with the same stamp."""
-
-    def __init__(self, probe: Probe) -> None:
-        self.probe = probe
-        self.start = probe.node.get_clock().now().nanoseconds
-
-    def sound(self, index: int, epoch: int = 0, state: str = 'speaking') -> Int16MultiArray:
-        stamp = self.start + index * PERIOD
-        # A clip begins at frame 3: its sound was there 0.1 s before, its pictures 0.03 s.
-        way = (0.1, 0.03) if index == 3 else None
-        return audio_message(Audio(tone(index), 16000, stamp, 'face', epoch, index, state, way))
-
-    def picture(self, index: int, data: bytes = RED_FACE) -> CompressedImage:
-        return jpeg_message(data, self.start + index * PERIOD, 'face')
-
-    def say(self, index: int, epoch: int = 0, data: bytes = RED_FACE) -> None:
-        self.probe.say('audio', self.sound(index, epoch), AUDIO_QOS)
-        self.probe.say('image_raw/compressed', self.picture(index, data), FRAME_QOS)
-        self.probe.spin(0.04)
-
-
-def values(heard: list[tuple[float, DiagnosticArray]]) -> dict[str, str]:
-    """The last values that the display told of itself."""
-    for _, message in reversed(heard):
-        for status in read_diagnostics(message):
-            if status.name == '/display':
-                return {'level': status.level, 'summary': status.summary, **status.values}
-    return {}
 
 
 def test_a_recording_holds_every_picture_with_its_sound(
@@ -70,7 +30,7 @@ def test_a_recording_holds_every_picture_with_its_sound(
     node = start('display', output='file', file=str(path))
     face = Face(probe)
     for k in range(40):
-        face.say(k, data=RED_FACE if k < 20 else GREEN_FACE)
+        face.say(k, RED_FACE if k < 20 else GREEN_FACE)
     probe.spin(0.3)
     assert node.stop() == 0, node.output
     assert 'holds 1.60 s' in node.output and 'context is invalid' not in node.output
@@ -111,11 +71,11 @@ def test_a_page_gets_pictures_and_sound_and_nothing_old_after_an_interruption(
 
     def talk() -> None:
         for k in range(10):
-            face.say(k)
-        face.say(10, epoch=1, data=GREEN_FACE)
-        face.say(8, epoch=0)
-        face.say(11, epoch=0)
-        face.say(12, epoch=1, data=GREEN_FACE)
+            face.say(k, RED_FACE)
+        face.say(10, GREEN_FACE, epoch=1)
+        face.say(8, RED_FACE)
+        face.say(11, RED_FACE)
+        face.say(12, GREEN_FACE, epoch=1)
 
     probe.until(lambda: socket.socket().connect_ex(('127.0.0.1', port)) == 0)
     asyncio.run(watch())
@@ -152,7 +112,7 @@ def test_bad_messages_are_counted_and_the_face_stays(probe: Probe, start: Start)
         before = int(values(told).get('pictures', 0))
         until = k + 1000
         while int(values(told).get('pictures', 0)) <= before:
-            face.say(k)
+            face.say(k, RED_FACE)
             k += 1
             assert k < until, values(told)
 
@@ -178,7 +138,7 @@ def test_diagnostics_tell_how_late_pictures_are(
     face = Face(probe)
     k = 0
     while float(values(told).get('recorded s', 0)) < 1:
-        face.say(k)
+        face.say(k, RED_FACE)
         k += 1
         assert k < 1000, values(told)
     told_last = values(told)

@@ -18,6 +18,7 @@ from llia_ros.nodes.parameters import (
     NODES,
     AvatarParameters,
     DialogueStateParameters,
+    DisplayParameters,
     ParameterError,
     as_yaml,
     check,
@@ -68,6 +69,18 @@ def test_the_readme_has_the_tables_of_every_node() -> None:
 def test_a_value_out_of_its_limits_is_named_with_what_it_may_be(changes, said) -> None:
     with pytest.raises(ParameterError, match=said):
         check(replace(AvatarParameters(), **changes))
+
+
+@pytest.mark.parametrize('output', ['web', 'file', 'none', 'web,file', 'window, camera,web'])
+def test_outputs_are_a_list_of_names(output: str) -> None:
+    check(DisplayParameters(output=output))
+
+
+@pytest.mark.parametrize('output', ['', 'hologram', 'web,', 'web,none', 'web,web', 'web file'])
+def test_a_list_of_outputs_that_makes_no_sense_is_refused_with_one_line(output: str) -> None:
+    said = 'parameter output must be a comma-separated list, each once, some of web, file, window'
+    with pytest.raises(ParameterError, match=said):
+        check(DisplayParameters(output=output))
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ class Device:
 
 def devices() -> list[Device]:
     """Every sound device of this machine, as it is now; an empty list where there is none."""
-    sounddevice = _sounddevice()
+    sounddevice = portaudio()
     # PortAudio looks once, when it starts.
     sounddevice._terminate()
     sounddevice._initialize()
@@ -65,16 +65,34 @@ def find_input(wanted: str) -> Device:
             'no sound input device on this machine: plug in a microphone, start the sound server, '
             'or take source:=file'
         )
+    return _chosen(inputs, wanted, 'input', [each for each in inputs if each.default_input])
+
+
+def find_output(wanted: str) -> Device:
+    """The output device of a number, of a part of a name, or, if `wanted` is empty, the default.
+
+    Raises DeviceError, which lists what there is.
+    """
+    outputs = [device for device in devices() if device.outputs]
+    if not outputs:
+        raise DeviceError(
+            'no sound output device on this machine: plug in a loudspeaker or start the sound '
+            'server'
+        )
+    return _chosen(outputs, wanted, 'output', [each for each in outputs if each.default_output])
+
+
+def _chosen(found: list[Device], wanted: str, kind: str, default: list[Device]) -> Device:
     if not wanted:
-        chosen = [device for device in inputs if device.default_input] or inputs
+        chosen = default or found
     elif wanted.isdigit():
-        chosen = [device for device in inputs if device.number == int(wanted)]
+        chosen = [device for device in found if device.number == int(wanted)]
     else:
-        exact = [device for device in inputs if device.name == wanted]
-        chosen = exact or [device for device in inputs if wanted.lower() in device.name.lower()]
+        exact = [device for device in found if device.name == wanted]
+        chosen = exact or [device for device in found if wanted.lower() in device.name.lower()]
     if not chosen:
-        known = '; '.join(f'{device.number} {device.name}' for device in inputs)
-        raise DeviceError(f'no sound input device {wanted!r}: there are {known}')
+        known = '; '.join(f'{device.number} {device.name}' for device in found)
+        raise DeviceError(f'no sound {kind} device {wanted!r}: there are {known}')
     return chosen[0]
 
 
@@ -92,7 +110,7 @@ class Microphone:
             os.environ['PULSE_SOURCE'] = source
             wanted = PULSE
         device = find_input(wanted)
-        sounddevice = _sounddevice()
+        sounddevice = portaudio()
         self.name = f'{device.name} ({source})' if colon and source else device.name
         self.rate, self.channels = RATE, 1
         try:
@@ -116,17 +134,17 @@ class Microphone:
             )
         except sounddevice.PortAudioError as error:
             raise DeviceError(
-                f'sound input device {self.name!r} cannot be opened ({_line(error)}): is another '
-                'program using it, or does the source not exist?'
+                f'sound input device {self.name!r} cannot be opened ({one_line(error)}): is '
+                'another program using it, or does the source not exist?'
             ) from None
 
     def start(self) -> None:
         """Begin to record."""
         try:
             self._stream.start()
-        except _sounddevice().PortAudioError as error:
+        except portaudio().PortAudioError as error:
             raise DeviceError(
-                f'sound input device {self.name!r} does not start ({_line(error)})'
+                f'sound input device {self.name!r} does not start ({one_line(error)})'
             ) from None
 
     def stop(self) -> None:
@@ -138,15 +156,17 @@ class Microphone:
         self._stream.close()
 
 
-def _sounddevice() -> Any:
+def portaudio() -> Any:
+    """The module sounddevice; DeviceError where the library below it is missing."""
     try:
         import sounddevice
     except OSError as error:
         raise DeviceError(
-            f'sound devices cannot be used ({_line(error)}): install libportaudio2'
+            f'sound devices cannot be used ({one_line(error)}): install libportaudio2'
         ) from None
     return sounddevice
 
 
-def _line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """An error's text without line breaks."""
     return ' '.join(str(error).split())

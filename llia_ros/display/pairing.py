@@ -22,7 +22,8 @@ UNNAMED = -1
 class Frame:
     """One frame as it arrived: `picture` is JPEG, `sound` int16 PCM, None for what is missing.
 
-    `stamp` is when the frame is to be seen, ns of ROS time.
+    `stamp` is when the frame is to be seen, ns of ROS time. `way`, s before the stamp: the clip
+    that begins here had its sound, and its pictures.
     """
 
     stamp: int
@@ -31,6 +32,7 @@ class Frame:
     state: str = 'idle'
     picture: bytes | None = None
     sound: bytes | None = None
+    way: tuple[float, float] | None = None
 
 
 class Pairing:

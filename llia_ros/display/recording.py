@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
+from typing import Any
 
 import numpy as np
 
+from llia_ros.display.output import Output
 from llia_ros.display.pairing import Frame, Slots
 from llia_ros.display.recorder import Recorder, RecordingError
 
@@ -14,17 +16,14 @@ from llia_ros.display.recorder import Recorder, RecordingError
 QUEUE = 125
 
 
-class Recording:
-    """Feeds a Recorder from a thread between `start` and `stop`; `put` returns at once.
-
-    `failure` is a line that tells why nothing is written any more, or an empty string.
-    """
+class Recording(Output):
+    """Feeds a Recorder from a thread between `begin` and `end`; `put` returns at once."""
 
     def __init__(self, recorder: Recorder, fps: int = 25) -> None:
         self.recorder = recorder
         self.dropped = 0
         self.unusable = 0
-        self.failure = ''
+        self.opened = f'recording to {recorder.path}'
         self._slots = Slots(fps)
         self._queue: queue.Queue[tuple[int, Frame] | None] = queue.Queue(QUEUE)
         self._thread: threading.Thread | None = None
@@ -34,7 +33,7 @@ class Recording:
         self.recorder.carry(samples_per_frame)
         self._slots.pace(self.recorder.fps)
 
-    def start(self) -> None:
+    def begin(self) -> None:
         """Begin to write."""
         self._thread = threading.Thread(target=self._write, name='recording', daemon=True)
         self._thread.start()
@@ -46,12 +45,29 @@ class Recording:
         except queue.Full:
             self.dropped += 1
 
-    def stop(self) -> None:
+    def end(self) -> None:
         """Write what is queued, then end the thread."""
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join()
             self._thread = None
+
+    def report(self) -> dict[str, Any]:
+        """Length of the file, and what is missing in it."""
+        return {
+            'file': str(self.recorder.path),
+            'recorded s': self.recorder.seconds,
+            'frames repeated': self.recorder.repeated,
+            'frames late': self.recorder.late,
+            'recording drops': self.dropped,
+            'pictures unusable': self.unusable,
+        }
+
+    def close(self) -> str:
+        """Finish the file."""
+        self.end()
+        self.recorder.close()
+        return f'{self.recorder.path} holds {self.recorder.seconds:.2f} s'
 
     def _write(self) -> None:
         while (item := self._queue.get()) is not None:

@@ -1,7 +1,8 @@
-"""ROS 2 node: shows the face on a page for a browser, in a video file, or nowhere."""
+"""ROS 2 node: brings picture and sound together and hands them to every output asked for."""
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -10,12 +11,15 @@ from rclpy.logging import get_logger
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Int16MultiArray, String
 
+from llia_ros.display.camera import Camera
 from llia_ros.display.gate import Gate
-from llia_ros.display.page_meter import Marks
-from llia_ros.display.pairing import WAITING, Frame, Pairing
+from llia_ros.display.output import Output
+from llia_ros.display.pairing import Frame, Pairing
 from llia_ros.display.recorder import Recorder
 from llia_ros.display.recording import Recording
-from llia_ros.display.server import PICTURE, SOUND, DisplayServer, Item
+from llia_ros.display.server import DisplayServer
+from llia_ros.display.web import WebOutput
+from llia_ros.display.window import Window
 from llia_ros.nodes.messages import (
     AUDIO_QOS,
     FRAME_QOS,
@@ -26,7 +30,7 @@ from llia_ros.nodes.messages import (
     read_jpeg,
     read_state,
 )
-from llia_ros.nodes.parameters import DisplayParameters
+from llia_ros.nodes.parameters import DisplayParameters, listed
 from llia_ros.nodes.running import FaceNode, run
 
 RATE, FPS = 16000, 25
@@ -36,62 +40,72 @@ SECOND = 1_000_000_000
 
 
 class Display(FaceNode[DisplayParameters]):
-    """Brings picture and sound together again and hands them to a page, a file, or both."""
+    """Shows the face by each of its outputs."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__('display', DisplayParameters, **options)
-        self._server: DisplayServer | None = None
-        self._recording: Recording | None = None
-        self._begin()
+        self._outputs: list[Output] = []
+        self._generation = 0
 
     def _begin(self) -> None:
-        self._gate = Gate()
+        self._gate = Gate(generation=self._generation)
         self._pairing = Pairing(FPS)
         self._samples = RATE // FPS
-        self._ways: dict[int, tuple[float, float]] = {}
         self._state = 'idle'
         self._arrivals: deque[float] = deque(maxlen=2 * FPS)
         self._latencies: deque[float] = deque(maxlen=10 * FPS)
 
     def configure(self) -> None:
-        """Take the port, open the file."""
+        """Open every output."""
+        try:
+            for name in listed(self.parameters.current.output):
+                if name != 'none':
+                    self._outputs.append(self._opened(name))
+        except Exception:
+            self.cleanup()
+            raise
+
+    def _opened(self, name: str) -> Output:
         wanted = self.parameters.current
-        outputs = wanted.output.split(',')
-        if 'file' in outputs:
-            self._recording = Recording(Recorder(wanted.file, FPS, RATE), FPS)
-            self.get_logger().info(f'recording to {wanted.file}')
-        if 'web' in outputs:
-            self._server = DisplayServer(wanted.host, wanted.port)
-            self.get_logger().info(f'the face is at {self._server.url}')
+        size = wanted.width, wanted.height
+        output: Output
+        if name == 'file':
+            output = Recording(Recorder(wanted.file, FPS, RATE), FPS)
+        elif name == 'window':
+            output = Window(wanted.fullscreen, size, wanted.fit, wanted.rotate, wanted.speaker)
+        elif name == 'camera':
+            output = Camera(wanted.camera_device, size, wanted.fit, wanted.rotate, FPS)
+        else:
+            output = WebOutput(DisplayServer(wanted.host, wanted.port), self.now)
+        self.get_logger().info(output.opened)
+        if output.warning:
+            self.get_logger().warning(output.warning)
+        return output
 
     def activate(self) -> None:
         """Begin to show."""
         self._begin()
-        if self._server is not None:
-            self._server.meter.begin()
         self.diagnostics.begin('pictures', 'sounds')
-        if self._recording is not None:
-            self._recording.start()
+        for output in self._outputs:
+            output.begin()
         self.listen(String, 'dialogue/state', self._on_state, LATCHED_QOS)
         self.listen(Int16MultiArray, 'audio', self._on_sound, AUDIO_QOS)
         self.listen(CompressedImage, 'image_raw/compressed', self._on_picture, FRAME_QOS)
 
     def deactivate(self) -> None:
         """Show no more; what was received is still written."""
-        if self._recording is not None:
-            self._recording.stop()
+        # A page or a window that stays open must take what comes after the next activation.
+        self._generation = self._gate.generation + 1
+        for output in self._outputs:
+            output.end()
 
     def cleanup(self) -> None:
-        """Finish the file, give the port back."""
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
-        recording, self._recording = self._recording, None
-        if recording is not None:
-            recording.recorder.close()
-            seconds = recording.recorder.seconds
-            # Often said after the context has ended, when a node's own logger complains.
-            get_logger('recording').info(f'{recording.recorder.path} holds {seconds:.2f} s')
+        """Finish the file, give port, screen and camera back."""
+        while self._outputs:
+            line = self._outputs.pop().close()
+            if line:
+                # Often said after the context has ended, when a node's own logger complains.
+                get_logger('output').info(line)
 
     def report(self) -> tuple[str, str, dict[str, Any]]:
         """Pictures a second, how late they came, and what had to be left out."""
@@ -107,27 +121,14 @@ class Display(FaceNode[DisplayParameters]):
         if self._latencies:
             p50, p95 = np.percentile(self._latencies, (50, 95))
             values |= {'latency p50 ms': float(p50), 'latency p95 ms': float(p95)}
-        if self._server is not None:
-            values |= {
-                'page': self._server.url,
-                'pages open': self._server.clients,
-                'page drops': self._server.dropped,
-                'connections refused': self._server.refused,
-                **self._server.meter.figures(),
-            }
-        failure = ''
-        if self._recording is not None:
-            recorder, failure = self._recording.recorder, self._recording.failure
-            values |= {
-                'file': str(recorder.path),
-                'recorded s': recorder.seconds,
-                'frames repeated': recorder.repeated,
-                'frames late': recorder.late,
-                'recording drops': self._recording.dropped,
-                'pictures unusable': self._recording.unusable,
-            }
-        if failure:
-            return 'error', failure, values
+        for output in self._outputs:
+            values |= output.report()
+        for level, lines in (
+            ('error', [output.failure for output in self._outputs]),
+            ('warn', [output.notice for output in self._outputs]),
+        ):
+            if any(lines):
+                return level, '; '.join(filter(None, lines)), values
         return 'ok', f'{fps} pictures/s' if fps else 'no pictures', values
 
     # ---- callbacks: read, hand on, return
@@ -154,15 +155,13 @@ class Display(FaceNode[DisplayParameters]):
             )
         self._follow(len(audio.samples))
         self.diagnostics.count('sounds')
-        if audio.way is not None:
-            self._ways[audio.stamp] = audio.way
-            if len(self._ways) > WAITING:
-                del self._ways[min(self._ways)]
         data = np.ascontiguousarray(audio.samples).tobytes()
         state = audio.state or self._state
-        frame = Frame(audio.stamp, audio.index, audio.epoch, state, sound=data)
+        frame = Frame(audio.stamp, audio.index, audio.epoch, state, sound=data, way=audio.way)
         if self._gate.admit(frame.epoch, frame.stamp / SECOND):
-            self._send(SOUND, frame, data)
+            named = replace(frame, epoch=self._gate.generation)
+            for output in self._outputs:
+                output.hear(named)
         self._show(self._pairing.add_sound(frame))
 
     def _follow(self, samples: int) -> None:
@@ -170,8 +169,8 @@ class Display(FaceNode[DisplayParameters]):
         if samples not in (0, self._samples):
             self._samples = samples
             self._pairing.pace(RATE / samples)
-            if self._recording is not None:
-                self._recording.carry(samples)
+            for output in self._outputs:
+                output.carry(samples)
 
     def _on_picture(self, message: Any) -> None:
         picture, stamp = read_jpeg(message), nanoseconds(message.header.stamp)
@@ -184,24 +183,9 @@ class Display(FaceNode[DisplayParameters]):
         for frame in frames:
             if not self._gate.admit(frame.epoch, frame.stamp / SECOND):
                 continue
-            if frame.picture is not None:
-                self._mark(frame)
-                self._send(PICTURE, frame, frame.picture)
-            if self._recording is not None:
-                self._recording.put(frame)
-
-    def _mark(self, frame: Frame) -> None:
-        way = self._ways.pop(frame.stamp, None)
-        if way is not None and self._server is not None:
-            complete, made = (-1000 * seconds for seconds in way)
-            received = (self.now() - frame.stamp) / 1e6
-            self._server.meter.mark(frame.stamp / SECOND, Marks(complete, made, received))
-
-    def _send(self, kind: int, frame: Frame, data: bytes) -> None:
-        if self._server is not None:
-            stamp = frame.stamp / SECOND
-            item = Item(kind, frame.index, self._gate.generation, stamp, frame.state, data)
-            self._server.send(item)
+            named = replace(frame, epoch=self._gate.generation)
+            for output in self._outputs:
+                output.put(named)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -28,15 +28,20 @@ def parameter(
     description: str,
     *,
     within: tuple[float, float] | None = None,
-    choices: tuple[str, ...] | None = None,
+    choices: tuple[str, ...] | tuple[int, ...] | None = None,
     read_only: bool = False,
+    several: bool = False,
 ) -> Any:
-    """One field of a node's parameters; `within` is inclusive on both sides."""
+    """One field of a node's parameters; `within` is inclusive on both sides.
+
+    `several`: a comma-separated list of the choices, each once, of which `none` stands alone.
+    """
     metadata = {
         'description': description,
         'range': within,
         'choices': choices,
         'read_only': read_only,
+        'several': several,
     }
     return field(default=default, metadata=metadata)
 
@@ -200,13 +205,56 @@ class DisplayParameters(NodeParameters):
 
     output: str = parameter(
         'web',
-        'Where the face is shown: a page for a browser, a video file, both, or nowhere.',
-        choices=('web', 'file', 'web,file', 'none'),
+        'Where the face is shown: on a page for a browser, in a video file, in a window on this '
+        "machine's screen (extra `window`), as a webcam (extra `camera`); comma-separated.",
+        choices=('web', 'file', 'window', 'camera', 'none'),
         read_only=True,
+        several=True,
     )
     host: str = parameter('127.0.0.1', 'Address that the page is served on.', read_only=True)
     port: int = parameter(8080, 'Port of the page.', within=(1, 65535), read_only=True)
+    fit: str = parameter(
+        'contain',
+        'How the picture fills page, window and camera: with the whole of it on its own ground, '
+        "or with as much of it as leaves none. `?fit=` in the page's address wins.",
+        choices=('contain', 'cover'),
+        read_only=True,
+    )
+    rotate: int = parameter(
+        0,
+        'Degrees clockwise by which the picture is turned on page, window and camera, for a '
+        "screen on its side. `?rotate=` in the page's address wins.",
+        choices=(0, 90, 180, 270),
+        read_only=True,
+    )
     file: str = parameter('out/face.mp4', 'Video file to write (output: file).', read_only=True)
+    fullscreen: bool = parameter(
+        True, 'Whether the window takes the whole screen (output: window).', read_only=True
+    )
+    width: int = parameter(
+        1280,
+        'Width of the camera, and of a window that is not full screen, pixels.',
+        within=(64, 7680),
+        read_only=True,
+    )
+    height: int = parameter(
+        720,
+        'Height of the camera, and of a window that is not full screen, pixels.',
+        within=(64, 7680),
+        read_only=True,
+    )
+    speaker: str = parameter(
+        '',
+        'Output device of the window: part of its name, its number, or `pulse:<sink>`; empty '
+        'takes the default one.',
+        read_only=True,
+    )
+    camera_device: str = parameter(
+        '',
+        'Loopback device of the camera, such as /dev/video10; empty takes the first one (output: '
+        'camera).',
+        read_only=True,
+    )
 
 
 NODES: dict[str, type[NodeParameters]] = {
@@ -217,10 +265,16 @@ NODES: dict[str, type[NodeParameters]] = {
 }
 
 
+def listed(value: str) -> list[str]:
+    """The names in a comma-separated list."""
+    return [name.strip() for name in value.split(',')]
+
+
 def limits(item: Field[Any]) -> str:
-    """What one parameter may be, in words: `1 .. 100`, `web, file, none` or an empty string."""
+    """What one parameter may be, in words: `1 .. 100`, `off, mask, aec` or an empty string."""
     if item.metadata['choices']:
-        return ', '.join(item.metadata['choices'])
+        choices = ', '.join(map(str, item.metadata['choices']))
+        return f'some of {choices}' if item.metadata['several'] else choices
     if item.metadata['range']:
         low, high = item.metadata['range']
         return f'{low} .. {high}'
@@ -239,12 +293,24 @@ def check(value: Any) -> None:
                 f'not {given!r}'
             )
         choices, within = item.metadata['choices'], item.metadata['range']
-        if choices and given not in choices:
+        if choices and item.metadata['several']:
+            _check_list(item, listed(str(given)))
+        elif choices and given not in choices:
             raise ParameterError(
                 f'parameter {item.name} must be one of {limits(item)}, not {given!r}'
             )
         if within and not within[0] <= given <= within[1]:
             raise ParameterError(f'parameter {item.name} must be in {limits(item)}, not {given!r}')
+
+
+def _check_list(item: Field[Any], names: list[str]) -> None:
+    choices = item.metadata['choices']
+    unknown = [name for name in names if name not in choices]
+    if unknown or len(set(names)) < len(names) or ('none' in names and len(names) > 1):
+        raise ParameterError(
+            f'parameter {item.name} must be a comma-separated list, each once, {limits(item)} '
+            f'(none alone), not {",".join(names)!r}'
+        )
 
 
 def describe(cls: type) -> str:
@@ -348,7 +414,8 @@ def _descriptor(item: Field[Any]) -> Any:
         read_only=item.metadata['read_only'],
     )
     if item.metadata['choices']:
-        descriptor.additional_constraints = f'one of: {limits(item)}'
+        some = limits(item) if item.metadata['several'] else f'one of: {limits(item)}'
+        descriptor.additional_constraints = some
     if item.metadata['range']:
         low, high = item.metadata['range']
         if isinstance(item.default, int):
