@@ -127,6 +127,10 @@ class Browser:
         data = np.frombuffer(base64.b64decode(self._call('GET', '/screenshot')), np.uint8)
         return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
+    def send_command(self, name: str, parameters: dict[str, Any]) -> Any:
+        """Send a command of the Chrome DevTools Protocol, for what WebDriver does not know."""
+        return self._call('POST', '/goog/cdp/execute', {'cmd': name, 'params': parameters})
+
     def _wait_for_driver(self) -> None:
         for _ in range(100):
             try:
