@@ -1,6 +1,6 @@
-"""Takes the screenshots of the documents, of a face that really runs: python docs/make_screenshots.py.
+"""Takes the screenshots of the documents, of a face that really runs.
 
-`python docs/make_screenshots.py NAME ...` takes some of them. A new one is one more line in SHOTS:
+`python docs/make_screenshots.py` takes all of them, followed by names only those. A new one is one more line in SHOTS:
 a name, and a function of a Scene that returns what is seen.
 """
 
