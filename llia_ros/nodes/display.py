@@ -61,7 +61,8 @@ class Display(FaceNode[DisplayParameters]):
             self._recording = Recording(Recorder(wanted.file, FPS, RATE), FPS)
             self.get_logger().info(f'recording to {wanted.file}')
         if 'web' in outputs:
-            self._server = DisplayServer(wanted.host, wanted.port)
+            settings = {'fit': wanted.fit, 'rotate': wanted.rotate}
+            self._server = DisplayServer(wanted.host, wanted.port, settings=settings)
             self.get_logger().info(f'the face is at {self._server.url}')
 
     def activate(self) -> None:

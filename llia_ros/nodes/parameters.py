@@ -206,6 +206,20 @@ class DisplayParameters(NodeParameters):
     )
     host: str = parameter('127.0.0.1', 'Address that the page is served on.', read_only=True)
     port: int = parameter(8080, 'Port of the page.', within=(1, 65535), read_only=True)
+    fit: str = parameter(
+        'contain',
+        'How the page fills the screen: with the whole picture on its own ground, or with as much '
+        'of it as leaves none. `?fit=` in its address wins.',
+        choices=('contain', 'cover'),
+        read_only=True,
+    )
+    rotate: str = parameter(
+        '0',
+        'Degrees clockwise by which the page turns the picture, for a screen on its side. '
+        '`?rotate=` in its address wins.',
+        choices=('0', '90', '180', '270'),
+        read_only=True,
+    )
     file: str = parameter('out/face.mp4', 'Video file to write (output: file).', read_only=True)
 
 

@@ -8,7 +8,7 @@ const SILENT = 12;  // pictures that are no longer of somebody who speaks, half 
 const MEMORY = 0.3;  // share of the newest picture in what the face mostly looks like
 const USUAL = 1.3;  // times the usual distance from that
 const REFUSED = 3;  // in turn: the face itself has changed
-const OTHER_FACE = 25;  // of 255, from the still to a picture of another portrait
+const OTHER_FACE = 14;  // of 255, from the still to a picture of another portrait
 const KEY = 'llia still';
 
 const distance = (one, other) => (
