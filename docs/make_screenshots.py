@@ -1,7 +1,7 @@
 """Takes the screenshots of the documents, of a face that really runs.
 
-`python docs/make_screenshots.py` takes all of them, followed by names only those. A new one is one more line in SHOTS:
-a name, and a function of a Scene that returns what is seen.
+`python docs/make_screenshots.py` takes all of them, followed by names only those. A new one is
+one more line in SHOTS: a name, and a function of a Scene that returns what is seen.
 """
 
 import argparse
@@ -55,7 +55,7 @@ class Scene:
 
     @cached_property
     def browser(self) -> Browser:
-        """A headless Chromium, without a page yet; `resized` gives it its size."""
+        """A headless Chromium, without a page yet."""
         browser = Browser(self.folder / 'profile', (1280, 800), SOUND_ALLOWED)
         # Where the page is served a moment later than it is asked for.
         while True:
@@ -68,7 +68,7 @@ class Scene:
 
     def page(self, path: str, size: tuple[int, int], ready: str) -> Browser:
         """Open a page of the display in a window of that size; wait for a JavaScript condition."""
-        resize(self.browser, size)
+        self.browser.resize(size)
         self.browser.open(self.url + path)
         self.browser.wait(ready, PATIENCE)
         return self.browser
@@ -93,14 +93,6 @@ class Scene:
         path = self.folder / 'voice.wav'
         soundfile.write(path, np.concatenate([line.samples, pause]), RATE)
         return path
-
-
-def resize(browser: Browser, size: tuple[int, int]) -> None:
-    """Give a browser's page exactly `size` (width, height) pixels."""
-    browser.send_command(
-        'Emulation.setDeviceMetricsOverride',
-        {'width': size[0], 'height': size[1], 'deviceScaleFactor': 1, 'mobile': False},
-    )
 
 
 def kiosk(size: tuple[int, int], query: str = '') -> Callable[[Scene], np.ndarray]:

@@ -56,7 +56,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     def parameters(**of_arguments: str) -> list[object]:
         # As a string, whatever it looks like: a device may be called 3.
         chosen = {
-            name: ParameterValue(value, value_type=int if name == 'port' else str)
+            name: ParameterValue(value, value_type=int if name in ('port', 'rotate') else str)
             for name, value in of_arguments.items()
             if value
         }
@@ -102,7 +102,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             for name, own in wanted.items()
         ]
     if given['speech']:
-        # Said once, so never started anew. The same node as the ear, with a file as its source: the robot's voice.
+        # The same node as the ear, with a file as its source: the robot's voice.
         # It waits for both who listen to the robot: dialogue_state and avatar.
         file = {
             **parameters(source='file', file=given['speech'])[1],
@@ -115,7 +115,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 name='robot_voice',
                 parameters=[file],
                 remappings=[('user/audio', 'robot/audio')],
-                **{**common, 'respawn': False},
+                **{**common, 'respawn': False},  # said once
             )
         )
     return started

@@ -28,7 +28,7 @@ def parameter(
     description: str,
     *,
     within: tuple[float, float] | None = None,
-    choices: tuple[str, ...] | None = None,
+    choices: tuple[str, ...] | tuple[int, ...] | None = None,
     read_only: bool = False,
 ) -> Any:
     """One field of a node's parameters; `within` is inclusive on both sides."""
@@ -213,11 +213,11 @@ class DisplayParameters(NodeParameters):
         choices=('contain', 'cover'),
         read_only=True,
     )
-    rotate: str = parameter(
-        '0',
+    rotate: int = parameter(
+        0,
         'Degrees clockwise by which the page turns the picture, for a screen on its side. '
         '`?rotate=` in its address wins.',
-        choices=('0', '90', '180', '270'),
+        choices=(0, 90, 180, 270),
         read_only=True,
     )
     file: str = parameter('out/face.mp4', 'Video file to write (output: file).', read_only=True)
@@ -234,7 +234,7 @@ NODES: dict[str, type[NodeParameters]] = {
 def limits(item: Field[Any]) -> str:
     """What one parameter may be, in words: `1 .. 100`, `web, file, none` or an empty string."""
     if item.metadata['choices']:
-        return ', '.join(item.metadata['choices'])
+        return ', '.join(map(str, item.metadata['choices']))
     if item.metadata['range']:
         low, high = item.metadata['range']
         return f'{low} .. {high}'
