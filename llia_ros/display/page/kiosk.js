@@ -18,6 +18,7 @@ const counters = {
   connected: false, connections: 0, state: '', epoch: -1, index: -1, heard: -1,
   pictures: 0, sounds: 0, drawn: 0, skipped: 0, stale: 0, late: 0, moved: 0,
   scheduled: 0, buffered: 0, skew: 0, latency: 0, fps: 0, audio: '', calm: 0,
+  since: 0,  // when the living face was last back, ms since 1970
 };
 const stage = new Stage(document.getElementById('stage'));
 const still = new Still();
@@ -84,6 +85,7 @@ function draw() {
 }
 
 function show(frame, now) {
+  if (counters.drawn === 0 || now - seen > LOST) counters.since = Date.now();
   seen = now;
   stage.show(frame.bitmap);
   still.count(frame);
