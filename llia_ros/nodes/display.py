@@ -162,7 +162,7 @@ class Display(FaceNode[DisplayParameters]):
         data = np.ascontiguousarray(audio.samples).tobytes()
         state = audio.state or self._state
         frame = Frame(audio.stamp, audio.index, audio.epoch, state, sound=data)
-        if self._gate.admit(frame.epoch, frame.stamp / SECOND):
+        if self._gate.admit(frame.epoch, frame.stamp / SECOND, frame.index):
             self._send(SOUND, frame, data)
         self._show(self._pairing.add_sound(frame))
 
@@ -183,7 +183,7 @@ class Display(FaceNode[DisplayParameters]):
 
     def _show(self, frames: Sequence[Frame]) -> None:
         for frame in frames:
-            if not self._gate.admit(frame.epoch, frame.stamp / SECOND):
+            if not self._gate.admit(frame.epoch, frame.stamp / SECOND, frame.index):
                 continue
             if frame.picture is not None:
                 self._mark(frame)

@@ -61,7 +61,8 @@ connect({
 
 behave();
 const hint = document.getElementById('hint');
-for (const gesture of ['pointerdown', 'keydown']) {
+// Which of these counts as a gesture differs by browser, and between mouse and finger.
+for (const gesture of ['pointerdown', 'pointerup', 'mousedown', 'click', 'touchend', 'keydown']) {
   addEventListener(gesture, () => player.wake());
 }
 
