@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import shutil
 import subprocess
 import threading
@@ -27,7 +28,8 @@ PATIENCE = 60.0
 class Firefox:
     """One page; a context manager that ends the browser. The verbs are those of `Browser`."""
 
-    def __init__(self, profile: Path, sound: bool = True) -> None:
+    def __init__(self, profile: Path, sound: bool, env: dict[str, str]) -> None:
+        """Start it; `sound`: may a page play some untouched? `env`: where it finds a device."""
         profile.mkdir(parents=True, exist_ok=True)
         (profile / 'user.js').write_text(firefox_preferences(sound))
         port = free_port()
@@ -42,6 +44,7 @@ class Firefox:
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, **env},
             start_new_session=True,
         )
         self._loop = asyncio.new_event_loop()

@@ -128,7 +128,9 @@ def kiosk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kiosk]:
 def browser(request: Any, kiosk: Kiosk) -> Iterator[Any]:
     profile = kiosk.folder / request.param
     if request.param == 'firefox':
-        with Firefox(profile, sound=False) as started:
+        # Unlike Chromium it plays nothing, and starts no clock, where there is no sound device.
+        pulse = request.getfixturevalue('pulse')
+        with Firefox(profile, sound=False, env=pulse) as started:
             yield started
     else:
         with Browser(profile, (1000, 600), SOUND_ALLOWED) as started:

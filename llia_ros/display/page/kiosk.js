@@ -61,9 +61,13 @@ connect({
 
 behave();
 const hint = document.getElementById('hint');
+let tapped = false;  // if there is no sound even so, it is for want of a device: no use to ask again
 // Which of these counts as a gesture differs by browser, and between mouse and finger.
 for (const gesture of ['pointerdown', 'pointerup', 'mousedown', 'click', 'touchend', 'keydown']) {
-  addEventListener(gesture, () => player.wake());
+  addEventListener(gesture, () => {
+    tapped = true;
+    player.wake();
+  });
 }
 
 const asked = new URLSearchParams(location.search).get('debug') === '1';
@@ -75,7 +79,8 @@ let seen = performance.now();  // when the last living picture was drawn
 
 function draw() {
   requestAnimationFrame(draw);
-  if (hint.hidden === player.silent()) hint.hidden = !hint.hidden;
+  const asks = player.silent() && !tapped;
+  if (hint.hidden === asks) hint.hidden = !asks;
   const frame = player.due();
   const now = performance.now();
   if (frame !== null) show(frame, now);
