@@ -4,7 +4,9 @@ export const COARSE = 16;  // pixels a side of the copy that colours are measure
 
 const NOTICED = 8;  // of 255: less is the picture's own noise, and no other ground
 const EASING = 400;  // ms in which two thirds of a change are made
-const DARKEST = 'rgb(0 0 0 / 50%)';
+// How dark (%) the ground is from the picture (0) to the screen's edge (1): a slow beginning, for
+// the eye sees a line wherever a shade sets in.
+const SHADES = [[0, 0], [0.2, 3], [0.4, 11], [0.6, 23], [0.8, 37], [1, 50]];
 const THIRDS = [[0, 3], [6, 10], [13, 16]];  // rows at the picture's top, middle and bottom
 
 const copy = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
@@ -66,8 +68,7 @@ export class Ground {
       context.fillStyle = colour;
       context.fillRect(left, top, wide, tall);
       const shade = context.createLinearGradient(...from, ...to);
-      shade.addColorStop(0, 'rgb(0 0 0 / 0%)');
-      shade.addColorStop(1, DARKEST);
+      SHADES.forEach(([at, dark]) => shade.addColorStop(at, `rgb(0 0 0 / ${dark}%)`));
       context.fillStyle = shade;
       context.fillRect(left, top, wide, tall);
     };
