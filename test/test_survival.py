@@ -1,6 +1,6 @@
-"""The real graph and a browser, while the robot speaks: what is killed is started, and all is well.
+"""The real graph and a browser while the robot speaks: what is killed comes back by itself.
 
-Nothing but the killed process is touched, as a launch file with `respawn` does it.
+Nothing but the killed process is started anew, as a launch file with `respawn` does it.
 """
 
 from __future__ import annotations
@@ -173,5 +173,7 @@ def test_the_face_comes_back_after_the_browser_was_killed(robot):
 def told(name: str, window: Browser, killed: float, ready: float) -> None:
     """Print how long it took, and hold it against what is promised."""
     back = window.run('return window.llia.since') / 1000
-    print(f'{name}: face back {back - killed:.1f} s after the kill, {back - ready:.1f} s after')
+    print(
+        f'{name}: face back {back - killed:.1f} s after the kill, the last {back - ready:.1f} s of the page'
+    )
     assert back - ready <= BACK
