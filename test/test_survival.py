@@ -174,6 +174,6 @@ def told(name: str, window: Browser, killed: float, ready: float) -> None:
     """Print how long it took, and hold it against what is promised."""
     back = window.run('return window.llia.since') / 1000
     print(
-        f'{name}: face back {back - killed:.1f} s after the kill, the last {back - ready:.1f} s of the page'
+        f'{name}: back {back - killed:.1f} s after the kill, {back - ready:.1f} s after its start'
     )
     assert back - ready <= BACK
