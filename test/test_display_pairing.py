@@ -112,6 +112,14 @@ def test_an_avatar_that_was_started_anew_is_let_in_and_counts_as_newer():
     assert gate.admit(0, 103.04) and gate.generation == before + 1
 
 
+def test_an_avatar_that_was_started_anew_in_the_epoch_it_had_counts_as_newer():
+    late = Gate()
+    assert late.admit(0, 100.0, 7) and late.admit(0, 102.5, 0) and late.generation == 1
+    quick = Gate()
+    assert quick.admit(0, 100.0, 500) and quick.admit(0, 99.9, 490) and quick.generation == 0
+    assert quick.admit(0, 101.2, 0) and quick.admit(0, 101.24, 1) and quick.generation == 1
+
+
 def test_a_recording_follows_the_index_and_bridges_a_restart_by_time():
     slots = Slots()
     first = [slots.slot(sound(k)) for k in (100, 101, 104)]

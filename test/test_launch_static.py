@@ -42,6 +42,29 @@ class OpaqueFunction:
 
 
 @dataclass
+class PythonLaunchDescriptionSource:
+    path: str
+
+
+@dataclass
+class IncludeLaunchDescription:
+    source: PythonLaunchDescriptionSource
+    launch_arguments: list[tuple[str, LaunchConfiguration]] = field(default_factory=list)
+
+    @property
+    def entities(self) -> list[Any]:
+        """What the included file describes, with the arguments that it is not given."""
+        passed = {name for name, value in self.launch_arguments if value.name == name}
+        assert len(passed) == len(self.launch_arguments)
+        Recorded.asked |= passed
+        return [
+            entity
+            for entity in load(Path(self.source.path)).entities
+            if not (isinstance(entity, DeclareLaunchArgument) and entity.name in passed)
+        ]
+
+
+@dataclass
 class LaunchDescription:
     entities: list[Any]
 
@@ -62,6 +85,8 @@ class Node:
     arguments: list[str] = field(default_factory=list)
     parameters: list[Any] = field(default_factory=list)
     remappings: list[tuple[str, str]] = field(default_factory=list)
+    respawn: bool = False
+    respawn_delay: float = 0.0
 
     @property
     def values(self) -> dict[str, Any]:
@@ -71,7 +96,7 @@ class Node:
             if isinstance(part, dict):
                 given.update(part)
         return {
-            key: value.value if isinstance(value, ParameterValue) else value
+            key: value.value_type(value.value) if isinstance(value, ParameterValue) else value
             for key, value in given.items()
         }
 
@@ -91,7 +116,8 @@ def recorders(monkeypatch: pytest.MonkeyPatch) -> None:
     Recorded.asked = set()
     modules = {
         'launch': (LaunchDescription, 'LaunchContext', 'LaunchDescriptionEntity'),
-        'launch.actions': (DeclareLaunchArgument, OpaqueFunction),
+        'launch.actions': (DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction),
+        'launch.launch_description_sources': (PythonLaunchDescriptionSource,),
         'launch.substitutions': (LaunchConfiguration,),
         'launch_ros': (),
         'launch_ros.actions': (Node, LifecycleNode),
@@ -118,18 +144,26 @@ def load(path: Path) -> LaunchDescription:
     return module.generate_launch_description()
 
 
+def described(path: Path) -> list[Any]:
+    """What a launch file and those that it includes describe."""
+    entities = []
+    for entity in load(path).entities:
+        entities += entity.entities if isinstance(entity, IncludeLaunchDescription) else [entity]
+    return entities
+
+
 def started(path: Path, **given: str) -> list[Node]:
     """The nodes that a launch file starts with these arguments."""
-    description = load(path)
+    entities = described(path)
     context = {
         entity.name: entity.default_value
-        for entity in description.entities
+        for entity in entities
         if isinstance(entity, DeclareLaunchArgument)
     }
     assert set(given) <= set(context)
     context.update(given)
     nodes: list[Node] = []
-    for entity in description.entities:
+    for entity in entities:
         if isinstance(entity, OpaqueFunction):
             nodes += entity.function(context)
         elif isinstance(entity, Node):
@@ -174,8 +208,7 @@ def test_there_is_a_launch_file() -> None:
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
 def test_arguments_are_described_and_used(path: Path, recorders) -> None:
     started(path)
-    description = load(path)
-    declared = [e for e in description.entities if isinstance(e, DeclareLaunchArgument)]
+    declared = [e for e in described(path) if isinstance(e, DeclareLaunchArgument)]
     assert {argument.name for argument in declared} == Recorded.asked
     for argument in declared:
         assert argument.description.endswith('.')
@@ -188,13 +221,16 @@ def test_executables_are_console_scripts_that_can_be_imported(path, given, recor
         assert node.package == 'llia_ros'
         module, _, function = scripts()[node.executable].partition(':')
         assert callable(getattr(importlib.import_module(module), function))
-        assert set(node.arguments) <= set(NODES)
+        assert node.executable not in ('face', *NODES) or set(node.arguments) <= set(NODES)
 
 
 @pytest.mark.parametrize('given', COMBINATIONS, ids=str)
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
 def test_parameters_are_those_of_the_node_and_valid(path, given, recorders) -> None:
     for node in started(path, **given):
+        if node.executable not in ('face', *NODES):
+            assert not node.parameters
+            continue
         names = node.arguments or [node.executable]
         known = {key for name in names for key in NODES[name].__dataclass_fields__}
         assert set(node.values) <= known
@@ -241,6 +277,26 @@ def test_arguments_reach_their_nodes(recorders) -> None:
     assert 'audio_capture' not in {node.name for node in started(path, device='none')}
     (face,) = started(path, composed='true')
     assert face.arguments == list(NODES)
+
+
+def test_a_kiosk_comes_back_by_itself_and_shows_the_page_that_is_served(recorders) -> None:
+    path = ROOT / 'launch' / 'kiosk.launch.py'
+    *nodes, browser = started(path, port='8123', fit='cover', rotate='90', flags='--a --b')
+    assert {node.name for node in nodes} == set(NODES)
+    assert all(node.respawn for node in [*nodes, browser])
+    [shown] = [node.values for node in nodes if node.name == 'display']
+    assert {'output': 'web', 'port': 8123, 'fit': 'cover', 'rotate': 90}.items() <= shown.items()
+    assert browser.executable == 'kiosk_browser'
+    assert browser.arguments == [
+        'http://127.0.0.1:8123/',
+        '--browser=chromium',
+        '--flags=--a --b',
+    ]
+    assert len(started(path, browser='none', respawn='false', device='none')) == 3
+    face, browser = started(path, composed='true', browser='firefox', query='?debug=1')
+    assert face.respawn and browser.arguments[0] == 'http://127.0.0.1:8080/?debug=1'
+    *_, voice, _ = started(path, speech='hello.wav')
+    assert voice.name == 'robot_voice' and not voice.respawn
 
 
 def test_the_real_launch_reads_them(monkeypatch) -> None:

@@ -46,6 +46,17 @@ class Browser:
     """One window of `size` (width, height) pixels; a context manager that ends it."""
 
     def __init__(self, profile: Path, size: tuple[int, int] = (1000, 600), *flags: str) -> None:
+        arguments = [f'--user-data-dir={profile}', f'--window-size={size[0]},{size[1]}']
+        self._start({'binary': CHROMIUM, 'args': [*FLAGS, *flags, *arguments]})
+
+    @classmethod
+    def attached(cls, port: int) -> Browser:
+        """Lead a Chromium that others have started, with --remote-debugging-port, and end."""
+        browser = cls.__new__(cls)
+        browser._start({'debuggerAddress': f'127.0.0.1:{port}'})
+        return browser
+
+    def _start(self, options: dict[str, Any]) -> None:
         port = free_port()
         self._url = f'http://127.0.0.1:{port}'
         self._driver = subprocess.Popen(
@@ -55,15 +66,6 @@ class Browser:
             # Ctrl-C is for whoever opened the browser, who then ends it.
             start_new_session=True,
         )
-        options = {
-            'binary': CHROMIUM,
-            'args': [
-                *FLAGS,
-                *flags,
-                f'--user-data-dir={profile}',
-                f'--window-size={size[0]},{size[1]}',
-            ],
-        }
         wanted = {'capabilities': {'alwaysMatch': {'goog:chromeOptions': options}}}
         try:
             self._wait_for_driver()
@@ -126,6 +128,17 @@ class Browser:
 
         data = np.frombuffer(base64.b64decode(self._call('GET', '/screenshot')), np.uint8)
         return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Give the page exactly so many pixels (width, height), whatever the window."""
+        self.send_command(
+            'Emulation.setDeviceMetricsOverride',
+            {'width': size[0], 'height': size[1], 'deviceScaleFactor': 1, 'mobile': False},
+        )
+
+    def send_command(self, name: str, parameters: dict[str, Any]) -> Any:
+        """Send a command of the Chrome DevTools Protocol, for what WebDriver does not know."""
+        return self._call('POST', '/goog/cdp/execute', {'cmd': name, 'params': parameters})
 
     def _wait_for_driver(self) -> None:
         for _ in range(100):

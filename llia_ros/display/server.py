@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import json
 import mimetypes
 import socket
 import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from urllib.parse import urlsplit
@@ -24,7 +25,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from llia_ros.display.page_meter import MOST_BYTES, PageMeter
 
-PICTURE, SOUND = 1, 2
+PICTURE, SOUND, ALIVE = 1, 2, 3
 # kind, padding, epoch, index, stamp (s), state as text; little endian. A multiple of 8 bytes, so
 # that the samples behind it are aligned for the browser's Int16Array.
 STATE_BYTES = 16
@@ -36,6 +37,8 @@ MAX_SOUNDS = 12
 # What the kernel may hold for a client. The default of some MB would hide seconds of delay.
 SEND_BUFFER = 128 * 1024
 SEND_TIMEOUT = 10.0
+# A page that hears nothing for three times as long takes its connection for lost.
+ALIVE_SECONDS = 0.5
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -110,10 +113,16 @@ class DisplayServer:
     """Serves the kiosk page at `http://host:port/` and streams to every page that is open.
 
     What pages report about themselves is in `meter`.
+    `settings` of the page: how the picture lies on the screen.
     Raises ServerError when the address or the port cannot be had.
     """
 
-    def __init__(self, host: str = '127.0.0.1', port: int = 8080) -> None:
+    def __init__(
+        self,
+        host: str = '127.0.0.1',
+        port: int = 8080,
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
         if not 1 <= port <= 65535:
             raise ServerError(f"port {port} cannot be served: set parameter 'port' to 1..65535")
         self.host = host
@@ -121,6 +130,7 @@ class DisplayServer:
         self.url = f'http://{f"[{host}]" if ":" in host else host}:{port}/'
         self.meter = PageMeter()
         self._page = _page_files()
+        self._page['settings.json'] = json.dumps(dict(settings or {})).encode()
         self._mailboxes: set[Mailbox] = set()
         self._sockets: set[web.WebSocketResponse] = set()
         self._dropped = 0
@@ -295,7 +305,10 @@ class DisplayServer:
     async def _send_all(self, stream: web.WebSocketResponse, mailbox: Mailbox) -> None:
         try:
             while True:
-                await mailbox.ready.wait()
+                try:
+                    await asyncio.wait_for(mailbox.ready.wait(), ALIVE_SECONDS)
+                except asyncio.TimeoutError:
+                    mailbox.put(Item(ALIVE, 0, 0, time.time(), '', b''))
                 for item in mailbox.take():
                     await asyncio.wait_for(stream.send_bytes(item.packed()), SEND_TIMEOUT)
         except (ConnectionError, asyncio.TimeoutError):

@@ -76,7 +76,9 @@ class Display(FaceNode[DisplayParameters]):
         elif name == 'camera':
             output = Camera(wanted.camera_device, size, wanted.fit, wanted.rotate, FPS)
         else:
-            output = WebOutput(DisplayServer(wanted.host, wanted.port), self.now)
+            settings = {'fit': wanted.fit, 'rotate': wanted.rotate}
+            server = DisplayServer(wanted.host, wanted.port, settings=settings)
+            output = WebOutput(server, self.now)
         self.get_logger().info(output.opened)
         if output.warning:
             self.get_logger().warning(output.warning)
@@ -158,7 +160,7 @@ class Display(FaceNode[DisplayParameters]):
         data = np.ascontiguousarray(audio.samples).tobytes()
         state = audio.state or self._state
         frame = Frame(audio.stamp, audio.index, audio.epoch, state, sound=data, way=audio.way)
-        if self._gate.admit(frame.epoch, frame.stamp / SECOND):
+        if self._gate.admit(frame.epoch, frame.stamp / SECOND, frame.index):
             named = replace(frame, epoch=self._gate.generation)
             for output in self._outputs:
                 output.hear(named)
@@ -181,7 +183,7 @@ class Display(FaceNode[DisplayParameters]):
 
     def _show(self, frames: Sequence[Frame]) -> None:
         for frame in frames:
-            if not self._gate.admit(frame.epoch, frame.stamp / SECOND):
+            if not self._gate.admit(frame.epoch, frame.stamp / SECOND, frame.index):
                 continue
             named = replace(frame, epoch=self._gate.generation)
             for output in self._outputs:

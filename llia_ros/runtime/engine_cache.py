@@ -66,10 +66,15 @@ def engine_keys(folder: Path, place: Path, gpu: str, library: str) -> dict[str, 
     }
 
 
-def default_folder() -> Path:
-    """Return where engines are kept: below XDG_CACHE_HOME, or ~/.cache."""
+def cache_folder() -> Path:
+    """Return where is kept what can be built again: below XDG_CACHE_HOME, or ~/.cache."""
     base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(base) / 'llia_ros' / 'engines'
+    return Path(base) / 'llia_ros'
+
+
+def default_folder() -> Path:
+    """Return where engines are kept."""
+    return cache_folder() / 'engines'
 
 
 class EngineCache:

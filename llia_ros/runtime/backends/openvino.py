@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,12 @@ import openvino as ov
 
 from llia_ros.model.config import MOTION, from_dict
 from llia_ros.model.schedule import sample
+from llia_ros.runtime.engine_cache import cache_folder
 
 CPUINFO = Path('/proc/cpuinfo')
 PRECISIONS = ('f32', 'bf16', 'f16')
+# Of compiled graphs, the newest: several models of the size of `tiny`.
+KEPT_BYTES = 512 * 2**20
 GRAPHS = ('encoder', 'animator', 'reads', 'condition', 'velocity', 'decoder')
 
 
@@ -40,6 +44,35 @@ def best_precision(capabilities: Sequence[str], cpuinfo: str) -> str:
     return 'bf16' if quick and 'BF16' in capabilities else 'f32'
 
 
+def _keep_compiled(core: ov.Core) -> None:
+    """Let OpenVINO keep what it compiles, which takes most of a start, for the next one.
+
+    It keys by weights, shapes, settings, processor and version itself, and compiles anew what it
+    cannot read.
+    """
+    folder = cache_folder() / 'openvino'
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return  # a home that cannot be written to: it starts as slowly every time
+    if not os.access(folder, os.W_OK):
+        return
+    core.set_property({'CACHE_DIR': str(folder)})
+    kept = 0
+    for _, size, path in sorted(map(_age, folder.glob('*.blob'))):
+        kept += size
+        if kept > KEPT_BYTES:
+            path.unlink(missing_ok=True)
+
+
+def _age(path: Path) -> tuple[float, int, Path]:
+    try:
+        told = path.stat()
+    except FileNotFoundError:  # another process has just removed it
+        return 0.0, 0, path
+    return -told.st_mtime, told.st_size, path
+
+
 class OpenVINOBackend:
     """Draws clips with the graphs of a model folder; see `Backend` for shapes.
 
@@ -56,6 +89,7 @@ class OpenVINOBackend:
         folder = Path(folder)
         self.config = from_dict(json.loads((folder / 'model.json').read_text())['config'])
         self._core = ov.Core()
+        _keep_compiled(self._core)
         self.precision = self._chosen(precision)
         self.threads = (threads, threads) if isinstance(threads, int) else threads
         if min(self.threads) < 0:
