@@ -1,4 +1,4 @@
-"""Parameters: dataclasses, config/*.yaml, the README and the real nodes say the same."""
+"""Parameters: dataclasses, config/*.yaml and the real nodes say the same."""
 
 import subprocess
 import sys
@@ -22,7 +22,6 @@ from llia_ros.nodes.parameters import (
     as_yaml,
     check,
     declare,
-    describe,
     limits,
 )
 
@@ -44,15 +43,6 @@ def test_the_parameter_file_is_the_one_that_the_dataclasses_write() -> None:
     for node, cls in NODES.items():
         values = parsed[f'/**/{node}']['ros__parameters']
         assert cls(**values) == cls()
-
-
-def test_the_readme_has_the_tables_of_every_node() -> None:
-    readme = ROOT / 'README.md'
-    if not readme.exists():
-        pytest.skip('no README.md yet')
-    text = readme.read_text()
-    for node, cls in NODES.items():
-        assert describe(cls) in text, f'put describe() of {node} into README.md again'
 
 
 @pytest.mark.parametrize(
