@@ -52,9 +52,9 @@ message or a pause of 0.5 s, and counted on `/diagnostics`.
 ## Echo
 
 `mask` needs no extra package, but in the first second of the robot's first speech nobody can
-interrupt it, and a user must be louder than the echo. `aec` (extra `echo`) cancels it once it has
-heard three seconds of the robot, and hears most users within 0.6 s; with a headset use `off`. More in
-[barge_in.md](barge_in.md).
+interrupt it, and a user must be louder than the echo. `aec` (extra `echo`) cancels it once it
+has heard three seconds of the robot, and hears most users within 0.6 s; with a headset use `off`.
+More in [barge_in.md](barge_in.md).
 """
 
 
@@ -100,8 +100,8 @@ def expression_tables() -> list[str]:
         '',
         '### Expressions',
         '',
-        f'{", ".join(f"`{name}`" for name in EXPRESSIONS)}, each with an intensity of 0 .. 1, as in '
-        '`happy:0.6`. With `expression_type:=hri_msgs/msg/Expression` those of `hri_msgs` become:',
+        f'{", ".join(f"`{name}`" for name in EXPRESSIONS)}, each with an intensity of 0 .. 1, as '
+        'in `happy:0.6`. With `expression_type` `hri_msgs/msg/Expression` its own become:',
         '',
         '| hri_msgs | drawn as |',
         '|---|---|',

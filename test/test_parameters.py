@@ -50,7 +50,10 @@ def test_the_parameter_file_is_the_one_that_the_dataclasses_write() -> None:
     [
         ({'jpeg_quality': 101}, 'parameter jpeg_quality must be in 10 .. 100, not 101'),
         ({'jpeg_quality': 90.0}, 'parameter jpeg_quality must be a int'),
-        ({'backend': 'magic'}, "parameter backend must be one of auto, .*, not 'magic'"),
+        (
+            {'expression_type': 'magic'},
+            "parameter expression_type must be one of std_msgs/msg/String, .*, not 'magic'",
+        ),
         ({'barge_in': 1}, r'parameter barge_in must be a bool \(such as true\), not 1'),
         ({'model': 3}, 'parameter model must be a str'),
     ],

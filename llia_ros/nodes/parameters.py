@@ -167,8 +167,8 @@ class AvatarParameters(NodeParameters):
     )
     backend: str = parameter(
         'auto',
-        'What runs the model; auto takes the first that works.',
-        choices=('auto', 'openvino', 'torch', 'tensorrt', 'onnx'),
+        'What runs the model: openvino, torch, tensorrt, onnx, or one that another package '
+        'registers; auto takes the first of ours that works.',
         read_only=True,
     )
     steps: int = parameter(

@@ -43,6 +43,7 @@ class Topic:
 
 AUDIO = 'std_msgs/msg/Int16MultiArray'
 TEXT, FLAG = 'std_msgs/msg/String', 'std_msgs/msg/Bool'
+JPEG = 'sensor_msgs/msg/CompressedImage'
 
 TOPICS = (
     Topic(
@@ -178,7 +179,7 @@ TOPICS = (
         'avatar',
         'pub',
         'image_raw/compressed',
-        'sensor_msgs/msg/CompressedImage',
+        JPEG,
         PICTURE,
         'JPEG, while somebody subscribes; the stamp is when the frame is to be seen.',
     ),
@@ -204,7 +205,7 @@ TOPICS = (
         'display',
         'sub',
         'image_raw/compressed',
-        'sensor_msgs/msg/CompressedImage',
+        JPEG,
         PICTURE,
         'JPEG.',
     ),
