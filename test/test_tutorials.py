@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 TUTORIALS = sorted((ROOT / 'docs' / 'tutorials').glob('*.md'))
 FENCE = re.compile(r'^```(\w+)?([^\n]*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 FILE = re.compile(r'\bfile=(\S+)')
-PATIENCE = 120.0
+# Of one block; seconds do, unless the machine is busy.
+PATIENCE = 300.0
 
 
 @dataclass(frozen=True)
