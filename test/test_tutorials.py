@@ -7,6 +7,7 @@ is what no test can run. A block of bash or python that says nothing is a mistak
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -51,6 +52,9 @@ def blocks(path: Path) -> list[Block]:
 def env(tmp_path: Path) -> dict[str, str]:
     """As a user's shell, but pip installs into the folder, and no network is needed."""
     site = tmp_path / 'site'
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
     return {
         **os.environ,
         'PATH': f'{sysconfig.get_path("scripts")}:{os.environ["PATH"]}',
@@ -60,6 +64,7 @@ def env(tmp_path: Path) -> dict[str, str]:
         'PIP_NO_INDEX': '1',
         'PIP_DISABLE_PIP_VERSION_CHECK': '1',
         'ROS_DOMAIN_ID': str(101 + os.getpid() % 100),
+        'PORT': str(port),
     }
 
 
