@@ -63,7 +63,7 @@ def env(tmp_path: Path) -> dict[str, str]:
         'PIP_NO_BUILD_ISOLATION': '0',  # so pip reads it: no isolation
         'PIP_NO_INDEX': '1',
         'PIP_DISABLE_PIP_VERSION_CHECK': '1',
-        'ROS_DOMAIN_ID': str(101 + os.getpid() % 100),
+        'ROS_DOMAIN_ID': str(1 + (os.getpid() + 50) % 100),
         'PORT': str(port),
     }
 
