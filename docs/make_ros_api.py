@@ -54,7 +54,8 @@ message or a pause of 0.5 s, and counted on `/diagnostics`.
 `mask` needs no extra package, but in the first second of the robot's first speech nobody can
 interrupt it, and a user must be louder than the echo. `aec` (extra `echo`) cancels it once it
 has heard three seconds of the robot, and hears most users within 0.6 s; with a headset use `off`
-(quoted, for YAML takes a bare off for false: `-p echo:='"off"'`). More in [barge_in.md](barge_in.md).
+(quoted, for YAML takes a bare off for false: `-p echo:='"off"'`). More in
+[barge_in.md](barge_in.md).
 """
 
 
