@@ -258,7 +258,7 @@ def page() -> str:
     }
     kl, taesd = (sizes[512][part].macs / FRAMES / 1e9 for part in ('decoder', 'small decoder'))
     step = sizes[512]['denoiser'].macs / FRAMES / 1e9
-    text = (HERE / 'gpu_text.md').read_text()
+    text = (HERE / 'make_gpu.md.in').read_text()
     tables = {
         'costs': '\n'.join(cost_table(costs)),
         'two_steps': '\n'.join(ceiling_table(sizes, 2)),

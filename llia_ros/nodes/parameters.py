@@ -1,6 +1,6 @@
 """The parameters of every node: one frozen dataclass each, and how ROS 2 comes to know them.
 
-Declarations with descriptors, validation with a reason, the README's tables and `config/*.yaml`
+Declarations with descriptors, validation with a reason, docs/ros_api.md and `config/*.yaml`
 all come from these dataclasses. This module itself needs no ROS until `declare` is called.
 """
 
@@ -172,8 +172,8 @@ class AvatarParameters(NodeParameters):
     )
     backend: str = parameter(
         'auto',
-        'What runs the model; auto takes the first that works.',
-        choices=('auto', 'openvino', 'torch', 'tensorrt', 'onnx'),
+        'What runs the model: openvino, torch, tensorrt, onnx, or one that another package '
+        'registers; auto takes the first of ours that works.',
         read_only=True,
     )
     steps: int = parameter(
@@ -314,7 +314,7 @@ def _check_list(item: Field[Any], names: list[str]) -> None:
 
 
 def describe(cls: type) -> str:
-    """The README's table of a node's parameters, in markdown."""
+    """A table of a node's parameters, in markdown, for docs/ros_api.md."""
     rows = ['| parameter | default | limits | meaning |', '|---|---|---|---|']
     for item in fields(cls):
         default = str(item.default).lower() if isinstance(item.default, bool) else item.default

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from importlib import import_module, resources
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -19,6 +20,9 @@ BACKENDS = {
     'tensorrt': 'tensorrt_backend',
     'onnx': 'onnx_backend',
 }
+# Other packages add backends by entry points of this group: name = module:callable, which takes
+# a model folder and options and returns a Backend (docs/tutorials/write_backend.md).
+GROUP = 'llia_ros.backends'
 
 
 @runtime_checkable
@@ -96,21 +100,30 @@ def model_folder(model: str | Path) -> Path:
     return folder
 
 
+def backend_names() -> list[str]:
+    """Return the names of the backends: our own, then those that other packages register."""
+    return [*BACKENDS, *sorted(set(_registered()) - set(BACKENDS))]
+
+
+def _registered() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
 def load_backend(model: str | Path = 'tiny', backend: str = 'auto', **options: Any) -> Backend:
-    """Load a model, by name or folder, to run on `backend`: auto or one of BACKENDS.
+    """Load a model, by name or folder, to run on `backend`: auto or one of `backend_names()`.
 
     `auto` takes the first that works: where there is a GPU tensorrt and torch, then openvino,
     then torch on the CPU. `options` go to the backend as they are. ValueError with one clear line
     where none can run it.
     """
-    if backend != 'auto' and backend not in BACKENDS:
-        raise ValueError(f'unknown backend {backend!r}: one of auto, {", ".join(BACKENDS)}')
+    if backend != 'auto' and backend not in backend_names():
+        raise ValueError(f'unknown backend {backend!r}: one of auto, {", ".join(backend_names())}')
     folder = model_folder(model)
     order = _order() if backend == 'auto' else [backend]
     if _full_scale(folder):
-        if backend not in ('auto', 'torch'):
+        if backend in BACKENDS and backend != 'torch':
             raise ValueError(f'{model} is of full scale: it runs on torch, not on {backend}')
-        order = ['torch']
+        order = ['torch'] if backend == 'auto' else [backend]
     reasons = []
     for name in order:
         try:
@@ -127,6 +140,11 @@ def _full_scale(folder: Path) -> bool:
 
 
 def _backend_class(name: str) -> Callable[..., Backend]:
+    if name not in BACKENDS:
+        try:
+            return _registered()[name].load()
+        except AttributeError as error:
+            raise ImportError(f'its entry point in {GROUP}: {error}') from error
     try:
         return getattr(import_module(f'{__name__}.{name}'), BACKENDS[name])
     except ModuleNotFoundError as error:
