@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from llia_ros.runtime.course import Course
 from llia_ros.runtime.meter import Meter, Pace
 from llia_ros.runtime.motion import MotionProcess
+from llia_ros.runtime.notice import Notice
 from llia_ros.runtime.planner import Planner
 from llia_ros.runtime.portraits import Look, Portrait
 from llia_ros.runtime.requests import Change, End, Options, Sound
@@ -43,7 +44,11 @@ class Desk:
         look.reference(AnalyticBackend())
         self.meter = Meter()
         options = Options(**{'mix': 1, **options})
-        self.planner = Planner(self.course, CONFIG, look, pace, self.meter, options)
+        self.notice = Notice(4, 0.04, options.margin)
+        self.notice.made(4, 0.0, [4 * seconds - 0.015] * 1, 4 * seconds)
+        self.planner = Planner(
+            self.course, CONFIG, look, pace, self.notice, self.meter, options
+        )
 
     def plan(self):
         """Return all clips that are planned now."""

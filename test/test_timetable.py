@@ -36,7 +36,8 @@ def clip(first, keep=4, *, plan=0, epoch=0, voice=False, state='idle', arrived=N
         (0.0, 0.0),
         (0.0, 1.0),
         None,
-        np.repeat(numbers, 12).reshape(keep, 2, 2, 3).astype(np.uint8),
+        list(np.repeat(numbers, 12).reshape(keep, 2, 2, 3).astype(np.uint8)),
+        [1.0] * keep,
     )
 
 

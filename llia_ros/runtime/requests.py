@@ -24,7 +24,7 @@ class Options:
     hangover: float = 0.8  # silence after which speech no longer counts as such
     stall: float = 0.2  # sound that stops for so long is not waited for
     quiet: int = 100  # samples up to this size are silence
-    margin: int = 1  # frames kept ready beyond what drawing a clip takes
+    margin: float = 0.015  # between the last picture of the slowest clips and its time
     lead: int = 20  # speech is drawn at most so far ahead of being seen
 
 
