@@ -45,7 +45,7 @@ class Desk:
         self.meter = Meter()
         options = Options(**{'mix': 1, **options})
         self.notice = Notice(4, 0.04, options.margin)
-        self.notice.made(4, 0.0, [4 * seconds - 0.015] * 1, 4 * seconds)
+        self.notice.made(4, 0.0, [4 * seconds - 0.015], 4 * seconds)
         self.planner = Planner(
             self.course, CONFIG, look, pace, self.notice, self.meter, options
         )
@@ -88,7 +88,7 @@ def lengths(clips):
     return [clip.length for clip in clips]
 
 
-@pytest.mark.parametrize(('seconds', 'ahead'), [(0.005, 2), (0.02, 3), (0.04, 5)])
+@pytest.mark.parametrize(('seconds', 'ahead'), [(0.005, 1), (0.02, 2), (0.04, 4)])
 def test_silence_is_drawn_as_far_ahead_as_drawing_takes_and_no_further(seconds, ahead):
     desk = Desk(seconds)
     desk.plan()
@@ -136,7 +136,7 @@ def test_clips_shrink_when_the_output_falls_behind():
 
 
 def test_clips_stay_short_while_the_sound_for_longer_ones_is_not_there():
-    desk = Desk(seconds=0.005, margin=4)
+    desk = Desk(seconds=0.005, margin=0.16)
     desk.plan()
     clips = []
     for _ in range(80):
@@ -184,7 +184,7 @@ def test_a_change_takes_back_only_what_can_be_drawn_anew_in_time():
     ends = desk.planner._plan.next
     desk.change(state='listening')
     (clip,) = desk.plan()
-    assert clip.first == min(ends, desk.course.shown + 3) and clip.state == 'listening'
+    assert clip.first == min(ends, desk.course.shown + 2) and clip.state == 'listening'
 
 
 def test_motion_taken_back_comes_out_again_the_same():

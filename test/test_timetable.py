@@ -186,12 +186,13 @@ def test_frames_beyond_a_gap_wait_for_what_belongs_before_them():
     assert table.numbers(4) == [4, 5, 6, 7]
 
 
-def test_a_third_clip_waits_until_there_is_room_or_one_is_dropped():
+def test_a_fourth_clip_waits_until_there_is_room_or_one_is_dropped():
     for make_room in ('show', 'cut'):
         table = Table()
         table.put(clip(0))
         table.put(clip(4))
-        putting = threading.Thread(target=table.put, args=(clip(8),))
+        table.put(clip(8))
+        putting = threading.Thread(target=table.put, args=(clip(12),))
         putting.start()
         putting.join(0.05)
         assert putting.is_alive()

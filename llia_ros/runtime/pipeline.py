@@ -255,7 +255,7 @@ class Decoder:
         before = last if number == clip.first - 1 else None
         drawn: list[np.ndarray] = []
         for pictures in decoded(self._backend, latents):
-            drawn += pictures
+            drawn.extend(pictures)
             shown = len(clip.images)
             if clip.keys:
                 yield fill(clip.keys, drawn, before, shown)

@@ -252,7 +252,7 @@ class Planner:
         lead = self._plan.next - self._course.shown
         edge = track.boundary(self._plan.next)
         if track.speech(self._plan.next) is None and edge is None:
-            if lead > self._reserve():
+            if lead > max(1, self._reserve()):
                 return None
             run, closed = self._run(self._plan.next + self._span, None)
             return self._mix(run) if self._mixable() else self._fit(run, closed, 0)
