@@ -162,7 +162,8 @@ class Timetable:
             clip, at = head
             arrived, done = clip.arrived[at], clip.done[at]
             way = None
-            if at == 0 and clip.voice and arrived is not None:
+            # An utterance's last, cut short, has its sound early and waits for those before it.
+            if at == 0 and clip.voice and arrived is not None and clip.keep == clip.length:
                 complete = max(moment for moment in clip.arrived if moment is not None)
                 way = due - complete, due - done
             frame = Frame(
