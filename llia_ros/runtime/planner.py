@@ -212,7 +212,8 @@ class Planner:
 
     def _queue(self) -> float:
         """Seconds until what is on its way is drawn."""
-        return max(0.0, self._idle - self._course.clock.now()) if self._plan.unmade else 0.0
+        most = sum(map(self._pace.seconds, self._plan.unmade))
+        return max(0.0, min(most, self._idle - self._course.clock.now()))
 
     def _busy(self, length: int) -> int:
         """Frames that pass until one more clip is drawn, after those on their way."""
