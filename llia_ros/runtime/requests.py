@@ -17,7 +17,7 @@ class Options:
     seed: int = 0  # of the noise and of the motion
     steps: int | None = None  # of sampling; None: the model's own
     idle_steps: int | None = None  # of sampling while nobody speaks; None: `steps`
-    mix: int = 4  # silence shows at most so many frames for each one drawn (see keys); 1 draws all
+    mix: int = 6  # silence shows at most so many frames for each one drawn (see keys); 1 draws all
     overlapped: bool = True  # the denoiser works on the next clip while the codec decodes one
     led: bool = True  # lead pose, gaze and lids; else the model moves by itself
     clip_lengths: tuple[int, ...] | None = None  # a choice of the model's; None: all
