@@ -231,6 +231,33 @@ def test_small_moves_of_a_target_take_nothing_back():
     assert desk.meter.stats()['dropped_frames'] == dropped
 
 
+@pytest.mark.parametrize('left', [0.0, 0.005, 0.02, 0.039])
+@pytest.mark.parametrize('seconds', [0.005, 0.02, 0.04])
+def test_speech_is_seen_on_the_first_frame_whose_time_leaves_enough_to_draw_it(seconds, left):
+    desk = Desk(seconds)
+    desk.plan()
+    desk.play(9)
+    desk.clock.time, desk.course.due = 10.0, 10.0 + left  # of the next frame
+    desk.push(8)
+    (clip, *_) = (clip for clip in desk.plan() if clip.voice)
+    time = desk.course.due + 0.04 * (clip.first - desk.course.shown)
+    assert 0 <= round(time - 10.0 - desk.notice.seconds, 9) < 0.04
+
+
+def test_speech_that_begins_while_silence_is_drawn_waits_for_that_too():
+    def seen(drawn):
+        desk = Desk(0.02)
+        desk.plan()
+        desk.play(4 if drawn else 3)
+        desk.course.made = desk.planner._plan.next - (0 if drawn else 4)
+        desk.course.due = desk.clock.now() + 0.04
+        desk.push(8)
+        return min(clip.first for clip in desk.plan() if clip.voice) - desk.course.shown
+
+    # A silent clip takes 0.08 s: two frames.
+    assert seen(drawn=False) - seen(drawn=True) in (1, 2)
+
+
 @pytest.mark.parametrize('ahead', [10, 200])  # laid on the track already, or not yet
 def test_a_change_behind_dropped_speech_still_comes(ahead):
     desk = Desk(paced=False)

@@ -207,6 +207,32 @@ def test_a_fourth_clip_waits_until_there_is_room_or_one_is_dropped():
         table.course.close()
 
 
+def test_a_frame_goes_out_as_soon_as_its_own_picture_is_done():
+    table = Table()
+    first, second = clip(0), clip(4, voice=True, arrived=0.5)
+    pictures, second.images, second.done = second.images, [], []
+    table.put(first)
+    table.put(second)
+    table.next()
+    assert table.numbers(3) == [1, 2, 3] and table.timetable.ready == 0
+    assert table.after(0.04).repeated
+    with table.course.changed:
+        second.images += pictures[:1]
+        second.done += [0.75]
+    assert table.timetable.ready == 1
+    frame = table.after(0.04)
+    assert frame.image[0, 0, 0] == 4 and frame.latency == 0.25
+    assert frame.way[0] - frame.way[1] == pytest.approx(0.25)  # sound there to picture done
+    assert table.after(0.04).repeated
+    assert table.course.due == pytest.approx(table.clock.now() + 0.04)
+
+
+def test_the_way_of_an_utterance_s_last_and_shorter_clip_is_not_told():
+    table = Table()
+    table.put(clip(0, 3, voice=True, arrived=0.5))
+    assert table.next().way is None
+
+
 def test_the_end_comes_after_the_last_frame():
     table = Table()
     table.put(clip(0, 2))
