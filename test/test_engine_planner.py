@@ -46,9 +46,7 @@ class Desk:
         options = Options(**{'mix': 1, **options})
         self.notice = Notice(4, 0.04, options.margin)
         self.notice.made(4, 0.0, [4 * seconds - 0.015], 4 * seconds)
-        self.planner = Planner(
-            self.course, CONFIG, look, pace, self.notice, self.meter, options
-        )
+        self.planner = Planner(self.course, CONFIG, look, pace, self.notice, self.meter, options)
 
     def plan(self):
         """Return all clips that are planned now."""

@@ -16,8 +16,8 @@ from llia_ros.runtime.ears import followed_by_silence
 from llia_ros.runtime.engine_config import EngineConfig
 from llia_ros.runtime.keys import Keys, choose
 from llia_ros.runtime.meter import Meter, Pace
-from llia_ros.runtime.pipeline import Channel, Clip
 from llia_ros.runtime.notice import Notice
+from llia_ros.runtime.pipeline import Channel, Clip
 from llia_ros.runtime.plan import Plan, Planned
 from llia_ros.runtime.portraits import Look
 from llia_ros.runtime.requests import Change, End, Event, Options, Sound, Wish
