@@ -57,6 +57,7 @@ class AnalyticBackend:
     """Numbers instead of faces. `serial` also numbers all frames drawn, in their order."""
 
     name = 'analytic'
+    decodes_singly = True
 
     def __init__(self, config: ModelConfig = CONFIG, serial: bool = False):
         self.config = config

@@ -164,7 +164,7 @@ def test_a_part_may_run_on_another_backend(backend):
     asked = []
 
     class Other:
-        name, config = backend.name, backend.config
+        name, config, decodes_singly = backend.name, backend.config, True
         encode, animate, reference = backend.encode, backend.animate, backend.reference
 
         def denoise(self, *arguments):
@@ -189,7 +189,7 @@ def test_stages_can_be_kept_from_running_at_once(backend):
     running, most = [], []
 
     class Watched:
-        name, config = backend.name, backend.config
+        name, config, decodes_singly = backend.name, backend.config, True
         encode, animate, reference = backend.encode, backend.animate, backend.reference
 
         def _stage(self, work, *arguments):

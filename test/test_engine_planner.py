@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from llia_ros.runtime.course import Course
 from llia_ros.runtime.meter import Meter, Pace
 from llia_ros.runtime.motion import MotionProcess
+from llia_ros.runtime.notice import Notice
 from llia_ros.runtime.planner import Planner
 from llia_ros.runtime.portraits import Look, Portrait
 from llia_ros.runtime.requests import Change, End, Options, Sound
@@ -43,7 +44,9 @@ class Desk:
         look.reference(AnalyticBackend())
         self.meter = Meter()
         options = Options(**{'mix': 1, **options})
-        self.planner = Planner(self.course, CONFIG, look, pace, self.meter, options)
+        self.notice = Notice(4, 0.04, options.margin)
+        self.notice.made(4, 0.0, [4 * seconds - 0.015], 4 * seconds)
+        self.planner = Planner(self.course, CONFIG, look, pace, self.notice, self.meter, options)
 
     def plan(self):
         """Return all clips that are planned now."""
@@ -83,7 +86,7 @@ def lengths(clips):
     return [clip.length for clip in clips]
 
 
-@pytest.mark.parametrize(('seconds', 'ahead'), [(0.005, 2), (0.02, 3), (0.04, 5)])
+@pytest.mark.parametrize(('seconds', 'ahead'), [(0.005, 1), (0.02, 2), (0.04, 4)])
 def test_silence_is_drawn_as_far_ahead_as_drawing_takes_and_no_further(seconds, ahead):
     desk = Desk(seconds)
     desk.plan()
@@ -131,7 +134,7 @@ def test_clips_shrink_when_the_output_falls_behind():
 
 
 def test_clips_stay_short_while_the_sound_for_longer_ones_is_not_there():
-    desk = Desk(seconds=0.005, margin=4)
+    desk = Desk(seconds=0.005, margin=0.16)
     desk.plan()
     clips = []
     for _ in range(80):
@@ -179,7 +182,7 @@ def test_a_change_takes_back_only_what_can_be_drawn_anew_in_time():
     ends = desk.planner._plan.next
     desk.change(state='listening')
     (clip,) = desk.plan()
-    assert clip.first == min(ends, desk.course.shown + 3) and clip.state == 'listening'
+    assert clip.first == min(ends, desk.course.shown + 2) and clip.state == 'listening'
 
 
 def test_motion_taken_back_comes_out_again_the_same():
@@ -224,6 +227,33 @@ def test_small_moves_of_a_target_take_nothing_back():
         desk.plan()
         desk.play(1)
     assert desk.meter.stats()['dropped_frames'] == dropped
+
+
+@pytest.mark.parametrize('left', [0.0, 0.005, 0.02, 0.039])
+@pytest.mark.parametrize('seconds', [0.005, 0.02, 0.04])
+def test_speech_is_seen_on_the_first_frame_whose_time_leaves_enough_to_draw_it(seconds, left):
+    desk = Desk(seconds)
+    desk.plan()
+    desk.play(9)
+    desk.clock.time, desk.course.due = 10.0, 10.0 + left  # of the next frame
+    desk.push(8)
+    (clip, *_) = (clip for clip in desk.plan() if clip.voice)
+    time = desk.course.due + 0.04 * (clip.first - desk.course.shown)
+    assert 0 <= round(time - 10.0 - desk.notice.seconds, 9) < 0.04
+
+
+def test_speech_that_begins_while_silence_is_drawn_waits_for_that_too():
+    def seen(drawn):
+        desk = Desk(0.02)
+        desk.plan()
+        desk.play(4 if drawn else 3)
+        desk.course.made = desk.planner._plan.next - (0 if drawn else 4)
+        desk.course.due = desk.clock.now() + 0.04
+        desk.push(8)
+        return min(clip.first for clip in desk.plan() if clip.voice) - desk.course.shown
+
+    # A silent clip takes 0.08 s: two frames.
+    assert seen(drawn=False) - seen(drawn=True) in (1, 2)
 
 
 @pytest.mark.parametrize('ahead', [10, 200])  # laid on the track already, or not yet

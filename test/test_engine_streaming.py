@@ -26,6 +26,25 @@ from llia_ros.runtime.avatar import Avatar
 END = 'end of speech'
 
 
+@pytest.mark.parametrize('mix', [1, 6])
+def test_pictures_decoded_singly_are_those_of_whole_clips(mix):
+    def frames(singly):
+        backend = AnalyticBackend()
+        backend.decodes_singly = singly
+        with Avatar(backend, PORTRAIT, paced=False, mix=mix) as avatar:
+            avatar.push_audio(np.zeros(640 * 60, np.int16))
+            avatar.push_audio(voice(640 * 41 + 5))
+            avatar.finish()
+            shown = list(avatar)
+        return shown, backend
+
+    (one, single), (whole, together) = frames(True), frames(False)
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(one, whole, strict=True))
+    assert single.calls['denoise'] == together.calls['denoise'] == together.calls['decode']
+    # What fills a clip up to its length and is not shown is not decoded.
+    assert single.calls['decode'] < sum(single.lengths)
+
+
 def play(events, **options):
     """Return all frames of a stream: arrays are pushed, END ends, functions of an avatar run."""
     backend = AnalyticBackend()

@@ -16,6 +16,7 @@ def clip(*arrived, onset=None):
         planned=1.0,
         denoise=(1.01, 1.06),
         decode=(1.07, 1.10),
+        done=[1.10, 1.10],
     )
 
 

@@ -36,7 +36,8 @@ def clip(first, keep=4, *, plan=0, epoch=0, voice=False, state='idle', arrived=N
         (0.0, 0.0),
         (0.0, 1.0),
         None,
-        np.repeat(numbers, 12).reshape(keep, 2, 2, 3).astype(np.uint8),
+        list(np.repeat(numbers, 12).reshape(keep, 2, 2, 3).astype(np.uint8)),
+        [1.0] * keep,
     )
 
 
@@ -185,12 +186,13 @@ def test_frames_beyond_a_gap_wait_for_what_belongs_before_them():
     assert table.numbers(4) == [4, 5, 6, 7]
 
 
-def test_a_third_clip_waits_until_there_is_room_or_one_is_dropped():
+def test_a_fourth_clip_waits_until_there_is_room_or_one_is_dropped():
     for make_room in ('show', 'cut'):
         table = Table()
         table.put(clip(0))
         table.put(clip(4))
-        putting = threading.Thread(target=table.put, args=(clip(8),))
+        table.put(clip(8))
+        putting = threading.Thread(target=table.put, args=(clip(12),))
         putting.start()
         putting.join(0.05)
         assert putting.is_alive()
@@ -203,6 +205,32 @@ def test_a_third_clip_waits_until_there_is_room_or_one_is_dropped():
         putting.join(10)
         assert not putting.is_alive()
         table.course.close()
+
+
+def test_a_frame_goes_out_as_soon_as_its_own_picture_is_done():
+    table = Table()
+    first, second = clip(0), clip(4, voice=True, arrived=0.5)
+    pictures, second.images, second.done = second.images, [], []
+    table.put(first)
+    table.put(second)
+    table.next()
+    assert table.numbers(3) == [1, 2, 3] and table.timetable.ready == 0
+    assert table.after(0.04).repeated
+    with table.course.changed:
+        second.images += pictures[:1]
+        second.done += [0.75]
+    assert table.timetable.ready == 1
+    frame = table.after(0.04)
+    assert frame.image[0, 0, 0] == 4 and frame.latency == 0.25
+    assert frame.way[0] - frame.way[1] == pytest.approx(0.25)  # sound there to picture done
+    assert table.after(0.04).repeated
+    assert table.course.due == pytest.approx(table.clock.now() + 0.04)
+
+
+def test_the_way_of_an_utterance_s_last_and_shorter_clip_is_not_told():
+    table = Table()
+    table.put(clip(0, 3, voice=True, arrived=0.5))
+    assert table.next().way is None
 
 
 def test_the_end_comes_after_the_last_frame():

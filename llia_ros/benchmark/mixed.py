@@ -20,7 +20,8 @@ class Mixed:
         self.name, self.config = backend.name, backend.config
         denoiser = parts.get('denoiser', backend)
         self.reference, self.denoise = denoiser.reference, denoiser.denoise
-        self.decode = parts.get('decoder', backend).decode
+        decoder = parts.get('decoder', backend)
+        self.decode, self.decodes_singly = decoder.decode, decoder.decodes_singly
         self.encode = parts.get('encoder', backend).encode
         self.animate = parts.get('animator', backend).animate
 
@@ -31,6 +32,7 @@ class OneAtATime:
     def __init__(self, backend: Backend) -> None:
         """Take a backend."""
         self.name, self.config = backend.name, backend.config
+        self.decodes_singly = backend.decodes_singly
         self._backend, self._lock = backend, threading.Lock()
         self.encode, self.animate = backend.encode, backend.animate
         self.reference = backend.reference

@@ -31,8 +31,8 @@ class PageFigures:
     `jitter`: how far a frame's time on the screen is off 1/25 s. `lips`: picture after its sound.
     `interruption`: from the user's first sample to the last old picture drawn and to the last old
     sound heard; `_ms` alone to the later of both. `way`: p50 and p95 of each part from the last
-    sample of a clip to its first picture drawn; a voice delivered faster than real time waits in
-    it.
+    sample of a whole clip to its first picture drawn; a voice delivered faster than real time
+    waits in it.
     """
 
     fps: float

@@ -19,8 +19,9 @@ from llia_ros.runtime.ears import silence
 from llia_ros.runtime.family import Families
 from llia_ros.runtime.meter import Meter, Pace
 from llia_ros.runtime.motion import EYE_RANGE
+from llia_ros.runtime.notice import Notice
 from llia_ros.runtime.photo import Face, cut_portrait
-from llia_ros.runtime.pipeline import Channel, Clip, Decoder, Sampler, stage
+from llia_ros.runtime.pipeline import Channel, Clip, Decoder, Sampler, decoded, stage
 from llia_ros.runtime.planner import Planner
 from llia_ros.runtime.portraits import (
     Look,
@@ -83,6 +84,9 @@ class Avatar:
         self._clock = clock
         self._course = course = Course(timer)
         self._pace = Pace()
+        lengths = sorted(options.clip_lengths or config.clip_lengths)
+        period = config.samples_per_frame / config.audio.rate
+        self._notice = Notice(lengths[0], period, options.margin)
         self._portrait = Portrait(fit(portrait, config.size))
         self._families: Families | None = None
         self._face: Face | None = None
@@ -96,11 +100,13 @@ class Avatar:
         if options.paced:
             self._warm_up(look)
 
-        self._planner = Planner(course, config, look, self._pace, self.meter, options)
+        self._planner = Planner(
+            course, config, look, self._pace, self._notice, self.meter, options
+        )
         self._timetable = Timetable(
             course,
             self.meter,
-            config.audio.rate / config.samples_per_frame,
+            1 / period,
             config.samples_per_frame,
             options.paced,
             clock,
@@ -111,7 +117,14 @@ class Avatar:
         turn: AbstractContextManager[object] = nullcontext() if options.overlapped else Lock()
         sampler = Sampler(course, backend, options.seed, planned, sampled, self._prepared, turn)
         decoder = Decoder(
-            course, backend, sampled, self._timetable.put, self._pace, self.meter, turn
+            course,
+            backend,
+            sampled,
+            self._timetable.put,
+            self._pace,
+            self._notice,
+            self.meter,
+            turn,
         )
         self._threads = [
             stage(course, 'planner', lambda: self._planner.run(planned)),
@@ -342,7 +355,10 @@ class Avatar:
                 None,
                 self.options.steps or self.config.steps,
             )
-            self.backend.decode(latents)
+            done: list[float] = []
+            for pictures in decoded(self.backend, latents):
+                done += [now()] * len(pictures)
             # The first of all also pays for what is done only once.
             if again:
                 self._pace.observe(length, now() - start)
+                self._notice.made(length, start, done, now())

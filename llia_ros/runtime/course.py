@@ -55,6 +55,7 @@ class Course:
         self.changed = threading.Condition()
         self.shown = 0  # the first frame that was not shown yet
         self.made = 0  # the first frame that is not drawn yet
+        self.due: float | None = None  # when the next frame goes out, once frames do on schedule
         self.epoch = 0  # interrupts so far
         self.plan = 0  # changes of plan so far
         self.closed = False

@@ -72,13 +72,18 @@ def _choose(path: np.ndarray, n: int, count: int, longest: int) -> Keys:
     return Keys(tuple(drawn), tuple(mixes))
 
 
-def fill(keys: Keys, drawn: Sequence[np.ndarray], before: np.ndarray | None) -> list[np.ndarray]:
-    """Return all frames, pictures or latents, of those drawn and the one before them.
+def fill(
+    keys: Keys, drawn: Sequence[np.ndarray], before: np.ndarray | None, start: int = 0
+) -> list[np.ndarray]:
+    """Return the frames, pictures or latents, from `start` on that follow of those drawn so far.
 
-    A frame all of whose weight is on one neighbour is that neighbour, not a copy.
+    before: the frame before the first. A frame all of whose weight is on one neighbour is that
+    neighbour, not a copy.
     """
     frames = []
-    for left, right, weight in keys.mixes:
+    for left, right, weight in keys.mixes[start:]:
+        if right >= len(drawn):
+            break
         one, other = before if left < 0 else drawn[left], drawn[right]
         if one is None or weight == 1:
             frames.append(other)

@@ -52,6 +52,7 @@ class Timed(Protocol):
     planned: float
     denoise: tuple[float, float]
     decode: tuple[float, float]
+    done: list[float]  # each picture
 
 
 class Meter:
@@ -88,7 +89,7 @@ class Meter:
     def shown(self, clip: Timed, at: int, now: float) -> None:
         """Note that frame `at` of a clip goes out."""
         arrived, add = clip.arrived[at], self._seconds
-        drawn = clip.decode[1]
+        drawn = clip.done[at]
         with self._lock:
             self._counts['frames'] += 1
             self._counts['speech_frames'] += clip.voice

@@ -5,7 +5,7 @@ The denoiser works on clip n + 1 while the codec decodes clip n.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -17,6 +17,7 @@ from llia_ros.runtime.backends import Backend
 from llia_ros.runtime.course import Closed, Course
 from llia_ros.runtime.keys import Keys, fill
 from llia_ros.runtime.meter import Meter, Pace
+from llia_ros.runtime.notice import Notice
 from llia_ros.runtime.portraits import Look
 
 Item = TypeVar('Item')
@@ -52,7 +53,9 @@ class Clip:
     denoise: tuple[float, float] = (0.0, 0.0)
     decode: tuple[float, float] = (0.0, 0.0)
     latents: np.ndarray | None = field(default=None, repr=False)
-    images: Sequence[np.ndarray] | None = field(default=None, repr=False)
+    # Pictures that are done, from the first on, and when each was; grow under the course's lock.
+    images: list[np.ndarray] = field(default_factory=list, repr=False)
+    done: list[float] = field(default_factory=list)
     keys: Keys | None = None
 
 
@@ -175,8 +178,19 @@ class Sampler:
         return np.stack(found) if found else None
 
 
+def decoded(backend: Backend, latents: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the pictures of a clip, in as small pieces as cost nothing."""
+    step = 1 if backend.decodes_singly else len(latents)
+    for at in range(0, len(latents), step):
+        yield backend.decode(latents[at : at + step])
+
+
 class Decoder:
-    """Turns latents into pictures, and mixes those that are not drawn."""
+    """Turns latents into pictures, and mixes those that are not drawn.
+
+    Where the backend decodes them singly the first is seen before the last is begun, and those
+    that meanwhile nobody wants any more are left out.
+    """
 
     def __init__(
         self,
@@ -185,13 +199,17 @@ class Decoder:
         source: Channel[Clip | None],
         sink: Callable[[Clip | None], None],
         pace: Pace,
+        notice: Notice,
         meter: Meter,
         turn: AbstractContextManager[object],
     ) -> None:
-        """`sink` takes each finished clip, and None at the end; one is decoded within `turn`."""
+        """`sink` takes each clip, whose pictures follow, and None at the end.
+
+        One is decoded within `turn`.
+        """
         self._course, self._backend = course, backend
         self._source, self._sink = source, sink
-        self._pace, self._meter, self._turn = pace, meter, turn
+        self._pace, self._notice, self._meter, self._turn = pace, notice, meter, turn
         self._last: tuple[int, np.ndarray] | None = None  # number and picture of a frame
 
     def run(self) -> None:
@@ -201,27 +219,45 @@ class Decoder:
             with self._course.changed:
                 if not self._course.kept(clip):
                     continue
+            self._sink(clip)
             with self._turn:
                 start = clock.now()
-                clip.images = self._pictures(clip)
+                whole = self._decode(clip)
                 clip.decode = start, clock.now()
             with self._course.changed:
-                self._pace.observe(
-                    clip.length, clip.decode[1] - start + clip.denoise[1] - clip.denoise[0]
-                )
-                kept = self._course.kept(clip)
-                if kept:
-                    self._course.made = clip.first + kept
+                if whole:
+                    seconds = clip.decode[1] - start + clip.denoise[1] - clip.denoise[0]
+                    self._pace.observe(clip.length, seconds)
+                self._notice.made(clip.length, clip.planned, clip.done, clip.decode[1])
             self._meter.made(clip)
-            self._sink(clip)
         self._sink(None)
 
-    def _pictures(self, clip: Clip) -> Sequence[np.ndarray]:
-        assert clip.latents is not None
-        pictures = list(self._backend.decode(clip.latents))
-        clip.latents = None
-        if clip.keys:
-            number, last = self._last or (None, None)
-            pictures = fill(clip.keys, pictures, last if number == clip.first - 1 else None)
-        self._last = clip.first + clip.keep - 1, pictures[clip.keep - 1]
-        return pictures
+    def _decode(self, clip: Clip) -> bool:
+        """Add a clip's pictures one after the other; return whether all were wanted."""
+        course = self._course
+        for pictures in self._pictures(clip):
+            with course.changed:
+                clip.images += pictures
+                clip.done += [course.clock.now()] * len(pictures)
+                kept, done = course.kept(clip), len(clip.images)
+                if kept:
+                    course.made = clip.first + min(kept, done)
+                course.changed.notify_all()
+            self._last = clip.first + done - 1, clip.images[-1]
+            if done >= kept:
+                return done == clip.keep
+        return True
+
+    def _pictures(self, clip: Clip) -> Iterator[list[np.ndarray]]:
+        latents, clip.latents = clip.latents, None
+        assert latents is not None
+        number, last = self._last or (None, None)
+        before = last if number == clip.first - 1 else None
+        drawn: list[np.ndarray] = []
+        for pictures in decoded(self._backend, latents):
+            drawn.extend(pictures)
+            shown = len(clip.images)
+            if clip.keys:
+                yield fill(clip.keys, drawn, before, shown)
+            else:
+                yield drawn[shown : clip.keep]

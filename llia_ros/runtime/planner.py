@@ -16,6 +16,7 @@ from llia_ros.runtime.ears import followed_by_silence
 from llia_ros.runtime.engine_config import EngineConfig
 from llia_ros.runtime.keys import Keys, choose
 from llia_ros.runtime.meter import Meter, Pace
+from llia_ros.runtime.notice import Notice
 from llia_ros.runtime.pipeline import Channel, Clip
 from llia_ros.runtime.plan import Plan, Planned
 from llia_ros.runtime.portraits import Look
@@ -33,6 +34,7 @@ class Run(NamedTuple):
 
 # The most that is reserved for making a clip: a slower machine is late.
 _LONGEST_RESERVE = 25
+_INSTANT = 1e-6  # frames; sums of periods are rounded
 
 
 class Planner:
@@ -44,19 +46,22 @@ class Planner:
         config: EngineConfig,
         look: Look,
         pace: Pace,
+        notice: Notice,
         meter: Meter,
         options: Options,
     ) -> None:
         """Start with the face `look`, idle."""
         self.inbox: deque[Event] = deque()  # under course.changed
         self._course, self._config, self._options = course, config, options
-        self._pace, self._meter = pace, meter
+        self._pace, self._notice, self._meter = pace, notice, meter
         self._lengths = sorted(options.clip_lengths or config.clip_lengths)
         self._steps = options.steps or config.steps
         # The most frames a silent clip may show.
         self._span = self._lengths[0] * options.mix if options.led else self._lengths[0]
         self._reach = max(self._span, self._lengths[-1])
         self._hangover = round(options.hangover * config.fps)
+        self._period = config.samples_per_frame / config.audio.rate
+        self._idle = 0.0  # when what is planned is expected to be drawn
         self._track = Track(config, options.quiet, self._hangover)
         self._plan = Plan(course, options.seed)
         self._stream: deque[Event] = deque()  # what was pushed and is not on the track
@@ -199,10 +204,16 @@ class Planner:
     def _sound_end(self) -> int:
         return ceil(self._track.end / self._track.frame)
 
-    def _reserve(self) -> int:
-        """Frames that pass while a short clip is drawn, and the margin."""
-        seconds = self._pace.seconds(self._lengths[0])
-        return min(_LONGEST_RESERVE, ceil(seconds * self._config.fps)) + self._options.margin
+    def _reserve(self, queue: float = 0.0) -> int:
+        """Frames shown until a short clip that is planned now, behind a `queue`, is there."""
+        now, due = self._course.clock.now(), self._course.due
+        seconds = self._notice.seconds + queue - (0.0 if due is None else due - now)
+        return max(0, min(_LONGEST_RESERVE, ceil(seconds / self._period - _INSTANT)))
+
+    def _queue(self) -> float:
+        """Seconds until what is on its way is drawn."""
+        most = sum(map(self._pace.seconds, self._plan.unmade))
+        return max(0.0, min(most, self._idle - self._course.clock.now()))
 
     def _busy(self, length: int) -> int:
         """Frames that pass until one more clip is drawn, after those on their way."""
@@ -211,7 +222,7 @@ class Planner:
 
     def _soon(self) -> int:
         """Return the first frame that can still be drawn anew without being late."""
-        return min(self._plan.next, self._course.shown + self._reserve())
+        return min(self._plan.next, self._course.shown + self._reserve(self._queue()))
 
     def _pushed_run(self) -> Run | None:
         """Unpaced: return what to draw next, if that is certain."""
@@ -242,7 +253,7 @@ class Planner:
         lead = self._plan.next - self._course.shown
         edge = track.boundary(self._plan.next)
         if track.speech(self._plan.next) is None and edge is None:
-            if lead > self._reserve():
+            if lead > max(1, self._reserve()):
                 return None
             run, closed = self._run(self._plan.next + self._span, None)
             return self._mix(run) if self._mixable() else self._fit(run, closed, 0)
@@ -257,7 +268,7 @@ class Planner:
         if run >= self._lengths[0] and self._mixable():
             return self._mix(run)
         level = self._grown()
-        while level and lead < self._busy(self._lengths[level]) + self._options.margin:
+        while level and lead <= self._busy(self._lengths[level]):
             level -= 1
         while level and run < self._lengths[level] and not closed:
             level -= 1
@@ -376,7 +387,13 @@ class Planner:
         self, planned: Planned, keys: Keys | None, fresh: bool, epoch: int, plan: int
     ) -> Clip:
         track, first, keep = self._track, planned.first, planned.keep
-        steps = self._steps
+        steps, now = self._steps, self._course.clock.now()
+        self._idle = max(now, self._idle) + self._pace.seconds(planned.length)
+        arrived, onset = [track.arrived(first + at) for at in range(keep)], track.onset(first)
+        moments = [moment for moment in arrived if moment is not None]
+        # The last sound waits for the word that it is the last, however late that comes.
+        if moments and track.open is not None:
+            self._notice.sounded(first, max(moments), onset is not None)
         if not planned.playing and self._options.idle_steps:
             steps = self._options.idle_steps
         motion = self._plan.lead(planned) if self._options.led else None
@@ -398,8 +415,8 @@ class Planner:
             heard,
             motion,
             track.sound(first, keep),
-            [track.arrived(first + at) for at in range(keep)],
-            track.onset(first),
-            self._course.clock.now(),
+            arrived,
+            onset,
+            now,
             keys=keys,
         )

@@ -17,14 +17,14 @@ class Options:
     seed: int = 0  # of the noise and of the motion
     steps: int | None = None  # of sampling; None: the model's own
     idle_steps: int | None = None  # of sampling while nobody speaks; None: `steps`
-    mix: int = 4  # silence shows at most so many frames for each one drawn (see keys); 1 draws all
+    mix: int = 6  # silence shows at most so many frames for each one drawn (see keys); 1 draws all
     overlapped: bool = True  # the denoiser works on the next clip while the codec decodes one
     led: bool = True  # lead pose, gaze and lids; else the model moves by itself
     clip_lengths: tuple[int, ...] | None = None  # a choice of the model's; None: all
     hangover: float = 0.8  # silence after which speech no longer counts as such
     stall: float = 0.2  # sound that stops for so long is not waited for
     quiet: int = 100  # samples up to this size are silence
-    margin: int = 1  # frames kept ready beyond what drawing a clip takes
+    margin: float = 0.015  # between the last picture of the slowest clips and its time
     lead: int = 20  # speech is drawn at most so far ahead of being seen
 
 

@@ -68,13 +68,22 @@ class Timetable:
     def ready(self) -> int:
         """Finished frames that wait for their time."""
         with self._course.changed:
+            shown = self._course.shown
             return sum(
-                max(0, clip.first + self._course.kept(clip) - max(clip.first, self._course.shown))
+                max(
+                    0,
+                    clip.first
+                    + min(self._course.kept(clip), len(clip.images))
+                    - max(clip.first, shown),
+                )
                 for clip in self._clips
             )
 
     def put(self, clip: Clip | None) -> None:
-        """Take a clip, or None at the end; waits while two that are wanted are here."""
+        """Take a clip whose pictures come meanwhile, or None at the end.
+
+        Waits while three that are wanted are here.
+        """
         with self._course.changed:
             if clip is None:
                 self._complete = True
@@ -110,7 +119,7 @@ class Timetable:
 
     def _full(self) -> bool:
         self._head()
-        return sum(self._course.kept(clip) > 0 for clip in self._clips) >= 2
+        return sum(self._course.kept(clip) > 0 for clip in self._clips) >= 3
 
     def _head(self) -> tuple[Clip, int] | None:
         """Return the clip with the frame to show and that frame's place in it, if it is here."""
@@ -121,7 +130,7 @@ class Timetable:
             kept = course.kept(clip)
             if kept and at < kept:
                 # An older plan's tail may lie ahead of what a newer one has still to fill in.
-                return (clip, at) if at >= 0 else None
+                return (clip, at) if 0 <= at < len(clip.images) else None
             self._clips.popleft()
             course.changed.notify_all()
         return None
@@ -151,12 +160,12 @@ class Timetable:
             frame = self._repeat(index, stamp, now)
         else:
             clip, at = head
-            assert clip.images is not None
-            arrived = clip.arrived[at]
+            arrived, done = clip.arrived[at], clip.done[at]
             way = None
-            if at == 0 and clip.voice and arrived is not None:
+            # An utterance's last, cut short, has its sound early and waits for those before it.
+            if at == 0 and clip.voice and arrived is not None and clip.keep == clip.length:
                 complete = max(moment for moment in clip.arrived if moment is not None)
-                way = due - complete, due - clip.decode[1]
+                way = due - complete, due - done
             frame = Frame(
                 clip.images[at],
                 clip.sound[at],
@@ -164,7 +173,7 @@ class Timetable:
                 stamp,
                 clip.state,
                 course.epoch,
-                None if arrived is None else clip.decode[1] - arrived,
+                None if arrived is None else done - arrived,
                 clip.playing,
                 way=way,
             )
@@ -173,6 +182,8 @@ class Timetable:
             self._meter.shown(clip, at, now)
         self._index += 1
         self._last = frame
+        if self._start is not None and self._paced:
+            course.due = self._start + self._index * self._period
         course.changed.notify_all()
         return frame
 

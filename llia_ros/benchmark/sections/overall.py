@@ -53,7 +53,7 @@ def write(figures: dict[str, Any], page: Page, machine: dict[str, Any]) -> None:
     ]
     page.table(['', 'median', 'least - most'], rows)
     lines = [
-        ('first clip: last sample it needs to its pictures', first),
+        ('first clip: last sample it needs to its first picture', first),
         ('live latency: last sample of a frame to its picture out', figures['latency_ms']),
         ('of it ours: without the sound of the rest of its clip', own),
     ]

@@ -31,9 +31,13 @@ class Backend(Protocol):
 
     Latents are float32 of `config.latent_shape`, (32, 16, 16) below. `decode` may be called by
     one thread while another calls any of the others; those others are never called at once.
+
+    `decodes_singly`: a picture decoded by itself takes no more than its share of a clip, so that
+    the engine has it shown while the next ones are decoded.
     """
 
     name: str
+    decodes_singly: bool
 
     @property
     def config(self) -> EngineConfig:

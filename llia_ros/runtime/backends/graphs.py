@@ -64,6 +64,8 @@ class Reference:
 class GraphBackend:
     """Draws clips with the graphs of a model of tiny's kind; see `Backend` for shapes."""
 
+    decodes_singly = False  # the graph has the lengths of clips
+
     def __init__(self, name: str, config: Any, runner: Runner):
         self.name, self.config, self.runner = name, config, runner
 

@@ -81,6 +81,7 @@ class OpenVINOBackend:
     """
 
     name = 'openvino'
+    decodes_singly = True
 
     def __init__(
         self, folder: Path, precision: str = 'auto', threads: int | tuple[int, int] = 0
@@ -96,8 +97,13 @@ class OpenVINOBackend:
             raise ValueError(f'threads must be 0 or more, not {min(self.threads)}')
         self._models = {name: self._core.read_model(folder / f'{name}.xml') for name in GRAPHS}
         self._compiled: dict[tuple[str, int], ov.InferRequest] = {}
-        for name in ('reads', 'condition', 'velocity', 'decoder'):
-            lengths = (1, self.config.past_frames) if name == 'reads' else self.config.clip_lengths
+        clips = self.config.clip_lengths
+        for name, lengths in {
+            'reads': (1, self.config.past_frames),
+            'condition': clips,
+            'velocity': clips,
+            'decoder': (1,),
+        }.items():
             for frames in lengths:
                 self._request(name, frames)
 

@@ -97,6 +97,7 @@ class TorchBackend:
     """
 
     name = 'torch'
+    decodes_singly = False  # a GPU is filled by several pictures
 
     def __init__(self, folder: Path, device: str | None = None, **options: Any):
         self._settle(device, Options(**options))
