@@ -206,7 +206,13 @@ class DisplayParameters(NodeParameters):
     )
     host: str = parameter('127.0.0.1', 'Address that the page is served on.', read_only=True)
     port: int = parameter(8080, 'Port of the page.', within=(1, 65535), read_only=True)
+    control: bool = parameter(
+        True, 'Serve the control page, at /control of the same address.', read_only=True
+    )
     file: str = parameter('out/face.mp4', 'Video file to write (output: file).', read_only=True)
+    audio_type: str = _audio_type()
+    audio_rate: int = _audio_rate()
+    audio_channels: int = _audio_channels()
 
 
 NODES: dict[str, type[NodeParameters]] = {
