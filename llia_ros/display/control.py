@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from llia_ros.display.access import RateLimit
 from llia_ros.display.commands import Command, CommandError, read_command
+from llia_ros.display.limits import RateLimit
 from llia_ros.display.uploads import UploadError, read_upload
 
 MOST_PAGES = 8
@@ -59,6 +59,8 @@ class Control:
         self._history: deque[Mapping[str, Any]] = deque(maxlen=HISTORY)
         self._thumbnails: dict[str, bytes] = {}
         self._pages: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._sockets: set[web.WebSocketResponse] = set()
+        self._closed = False
         self.routes = (
             web.get('/control', self._serve_page),
             web.get('/control/socket', self._serve_socket),
@@ -93,6 +95,16 @@ class Control:
         self._thumbnails = dict(thumbnails)
         self.tell(gallery=list(thumbnails))
 
+    def close(self) -> None:
+        """Say goodbye to every page; the server's thread goes on with it."""
+        self._closed = True
+        for loop in set(self._pages.values()):
+            asyncio.run_coroutine_threadsafe(self._say_goodbye(), loop)
+
+    async def _say_goodbye(self) -> None:
+        for socket in tuple(self._sockets):
+            await socket.close(code=WSCloseCode.GOING_AWAY, message=b'display is closing')
+
     # ---- requests
 
     async def _serve_page(self, request: web.Request) -> web.Response:
@@ -123,18 +135,20 @@ class Control:
         return web.Response(text=f'{line}\n')
 
     async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
-        if len(self._pages) >= MOST_PAGES:
+        if self._closed or len(self._pages) >= MOST_PAGES:
             raise web.HTTPServiceUnavailable(text='too many control pages are open\n')
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=MOST_BYTES)
         await socket.prepare(request)
         changed = asyncio.Event()
         self._pages[changed] = asyncio.get_running_loop()
+        self._sockets.add(socket)
         teller = asyncio.ensure_future(self._tell_page(socket, changed))
         try:
             await self._listen(socket)
         finally:
             teller.cancel()
             del self._pages[changed]
+            self._sockets.discard(socket)
         return socket
 
     async def _tell_page(self, socket: web.WebSocketResponse, changed: asyncio.Event) -> None:
@@ -157,7 +171,7 @@ class Control:
         limit, too_many = RateLimit(RATE, BURST), 0
         running: set[asyncio.Task[None]] = set()
         async for message in socket:
-            if not limit.allow():
+            if not limit.take():
                 self.mistakes += 1
                 too_many += 1
                 if too_many > PATIENCE:

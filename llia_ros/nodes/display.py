@@ -10,12 +10,14 @@ from rclpy.logging import get_logger
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Int16MultiArray, String
 
+from llia_ros.display.access import Access
 from llia_ros.display.gate import Gate
 from llia_ros.display.page_meter import Marks
 from llia_ros.display.pairing import WAITING, Frame, Pairing
 from llia_ros.display.recorder import Recorder
 from llia_ros.display.recording import Recording
 from llia_ros.display.server import PICTURE, SOUND, DisplayServer, Item
+from llia_ros.nodes.control import ControlDesk
 from llia_ros.nodes.messages import (
     AUDIO_QOS,
     FRAME_QOS,
@@ -41,6 +43,7 @@ class Display(FaceNode[DisplayParameters]):
     def __init__(self, **options: Any) -> None:
         super().__init__('display', DisplayParameters, **options)
         self._server: DisplayServer | None = None
+        self._desk: ControlDesk | None = None
         self._recording: Recording | None = None
         self._begin()
 
@@ -61,8 +64,13 @@ class Display(FaceNode[DisplayParameters]):
             self._recording = Recording(Recorder(wanted.file, FPS, RATE), FPS)
             self.get_logger().info(f'recording to {wanted.file}')
         if 'web' in outputs:
-            self._server = DisplayServer(wanted.host, wanted.port)
-            self.get_logger().info(f'the face is at {self._server.url}')
+            names = [name.strip() for name in wanted.names.split(',') if name.strip()]
+            access = Access(wanted.token, names)
+            if wanted.control:
+                self._desk = ControlDesk(self)
+            routes = self._desk.web.routes if self._desk is not None else ()
+            self._server = DisplayServer(wanted.host, wanted.port, access, routes)
+            self.get_logger().info(f'the face is at {self._server.address}')
 
     def activate(self) -> None:
         """Begin to show."""
@@ -75,14 +83,21 @@ class Display(FaceNode[DisplayParameters]):
         self.listen(String, 'dialogue/state', self._on_state, LATCHED_QOS)
         self.listen(Int16MultiArray, 'audio', self._on_sound, AUDIO_QOS)
         self.listen(CompressedImage, 'image_raw/compressed', self._on_picture, FRAME_QOS)
+        if self._desk is not None:
+            self._desk.open()
 
     def deactivate(self) -> None:
         """Show no more; what was received is still written."""
+        if self._desk is not None:
+            self._desk.close()
         if self._recording is not None:
             self._recording.stop()
 
     def cleanup(self) -> None:
         """Finish the file, give the port back."""
+        desk, self._desk = self._desk, None
+        if desk is not None:
+            desk.web.close()
         server, self._server = self._server, None
         if server is not None:
             server.close()
@@ -114,6 +129,11 @@ class Display(FaceNode[DisplayParameters]):
                 'page drops': self._server.dropped,
                 'connections refused': self._server.refused,
                 **self._server.meter.figures(),
+            }
+        if self._desk is not None:
+            values |= {
+                'control pages open': self._desk.web.pages,
+                'control messages refused': self._desk.web.mistakes,
             }
         failure = ''
         if self._recording is not None:
