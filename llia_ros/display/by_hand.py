@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class ByHand:
     """A control and the shell command that does or shows the same.
 
-    `line` has the names of topics, services and nodes in angles, as in `ros2 topic echo <playing>`.
+    `line` has the names of topics, services and nodes in angles, `ros2 topic echo <playing>`.
     """
 
     control: str
@@ -26,7 +26,7 @@ MAPPING = (
         'ros2 param set <avatar> portrait ada',
     ),
     ByHand(
-        'Portrait of one\'s own',
+        "Portrait of one's own",
         'ros2 param set <avatar> portrait ~/face.png',
     ),
     ByHand(
@@ -46,7 +46,7 @@ MAPPING = (
         'ros2 service call <interrupt> std_srvs/srv/Trigger',
     ),
     ByHand(
-        'Look at a point (x out of the screen, y to the viewer\'s right, z up, metres)',
+        "Look at a point (x out of the screen, y to the viewer's right, z up, metres)",
         'ros2 topic pub --once <look_at> geometry_msgs/msg/PointStamped '
         '"{header: {frame_id: face}, point: {x: 1.0, y: 0.3, z: 0.1}}"',
     ),

@@ -16,7 +16,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from llia_ros.display.commands import Command, CommandError, read_command
 from llia_ros.display.limits import RateLimit
-from llia_ros.display.uploads import UploadError, read_upload
+from llia_ros.display.uploads import UploadError, decoded, receive
 
 MOST_PAGES = 8
 MOST_BYTES = 4096
@@ -125,7 +125,7 @@ class Control:
 
     async def _take_portrait(self, request: web.Request) -> web.Response:
         try:
-            image = await read_upload(request)
+            image = await decoded(await receive(request))
             line = await _answer(self._robot.wear(image))
         except UploadError as error:
             self.mistakes += 1

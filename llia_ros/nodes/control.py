@@ -2,9 +2,10 @@
 
 import re
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import cv2
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped
@@ -32,7 +33,7 @@ from llia_ros.nodes.messages import (
     text,
     time_message,
 )
-from llia_ros.nodes.optional_messages import AudioCarrier, audio_carrier
+from llia_ros.nodes.optional_messages import audio_carrier
 from llia_ros.nodes.parameters import DisplayParameters
 from llia_ros.nodes.running import FaceNode
 from llia_ros.nodes.voice import Voice
@@ -41,6 +42,8 @@ TICK = 0.5
 # A microphone without a message for so long is gone, seconds.
 GONE = 1.0
 QUIETEST = -60.0
+# Uploaded portraits are made that small before they go over a topic, pixels.
+LARGEST = 1024
 STAGE = re.compile(r'(.+) (p50|p95) ms')
 
 
@@ -89,6 +92,7 @@ class ControlDesk:
         self._interrupt = node.ask(Trigger, 'interrupt')
         self._set = node.ask(SetParameters, f'{self._avatar}/set_parameters')
         self._get = node.ask(GetParameters, f'{self._avatar}/get_parameters')
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix='gallery')
         self._voice = Voice(self._espeak, node.parameters.current, self._say)
 
         node.listen(String, 'robot_face/expression', self._on_expression, 10)
@@ -113,6 +117,7 @@ class ControlDesk:
         self._ear = self._asked = None
         self._uploaded = False
         self._voice.close()
+        self._pool.shutdown(cancel_futures=True)
         self.web.tell(avatar=False)
 
     # ---- what a page asks for
@@ -131,11 +136,17 @@ class ControlDesk:
         """Publish an uploaded portrait."""
         if not self._is_open:
             raise ValueError('the display node is not active')
+        return self._pool.submit(self._wear, image)
+
+    def _wear(self, image: np.ndarray) -> str:
+        shrink = LARGEST / max(image.shape[:2])
+        if shrink < 1:
+            image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
         message = image_message(image, self._node.now(), 'face')
-        done = self._publish(self._portrait, message, 'your portrait was sent')
+        line = self._publish(self._portrait, message, 'the portrait was sent').result()
         self._uploaded = True
         self.web.tell(portrait='')
-        return done
+        return line
 
     def _do_expression(self, name: str, intensity: float) -> Future[str]:
         line = f'{name}:{intensity:.3g}'
@@ -275,7 +286,7 @@ class ControlDesk:
         if 'portrait' in parameters:
             self.web.tell(portrait=parameters['portrait'])
         if 'model' in parameters:
-            self._voice.submit(self._hang, parameters['model'])
+            self._pool.submit(self._hang, parameters['model'])
 
     def _hang(self, model: str) -> None:
         try:

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import soxr
@@ -45,10 +44,6 @@ class Voice:
         future = self._pool.submit(self._speak, text, voice, variant, self._stopped)
         self._waiting.append(future)
         return future
-
-    def submit(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Leave other work to the thread."""
-        self._pool.submit(work, *arguments)
 
     def stop(self) -> None:
         """Deliver no more of the texts so far."""
