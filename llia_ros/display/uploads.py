@@ -14,15 +14,22 @@ import numpy as np
 from aiohttp import web
 
 MOST_BYTES = 8 * 1024 * 1024
+TOO_LONG = f'the picture has more than {MOST_BYTES >> 20} MB: make it smaller'
+BROKEN = "the picture's header is broken: save it again"
 MOST_PIXELS = 24_000_000
 LEAST_SIDE, MOST_SIDE = 16, 12_000
 # s for the whole upload: 8 MB over a slow wireless network.
 PATIENCE = 25.0
+MOST_AT_ONCE = 2
 
 PNG, RIFF, JPEG = b'\x89PNG\r\n\x1a\n', b'RIFF', b'\xff\xd8\xff'
-# JPEG: markers that start a frame and so tell its size, and those that stand alone.
+# JPEG: markers that start a frame and so tell its size, those that stand alone, and those with a
+# length that may come before. Any other one a decoder might read in another way than this module,
+# and find another size behind it.
 FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+SEGMENTS = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD, *range(0xE0, 0xF0), 0xFE})
+MOST_MARKERS = 1000
 
 
 class UploadError(ValueError):
@@ -33,38 +40,41 @@ class UploadError(ValueError):
         self.status = status
 
 
-async def receive(request: web.Request) -> bytes:
-    """The body of a request, at most MOST_BYTES of it; it is the file itself, not a form.
+class Uploads:
+    """Takes pictures from requests, few at a time: each may need 100 MB while it is decoded."""
 
-    Raises UploadError as soon as there is more, whatever its header says, or when it takes too
-    long.
-    """
-    too_long = f'the picture has more than {MOST_BYTES >> 20} MB: make it smaller'
+    def __init__(self) -> None:
+        self._under_way = 0
+
+    async def picture(self, request: web.Request) -> np.ndarray:
+        """The picture that is a request's body, as from `decode`; the body is the file, no form.
+
+        It is decoded in a thread, so that nobody waits for it. Raises UploadError.
+        """
+        if self._under_way >= MOST_AT_ONCE:
+            raise UploadError('other pictures are being received: try again soon', 503)
+        self._under_way += 1
+        try:
+            data = await asyncio.wait_for(_body(request), PATIENCE)
+            return await asyncio.get_running_loop().run_in_executor(None, decode, data)
+        except asyncio.TimeoutError:
+            raise UploadError(f'the picture took more than {PATIENCE:.0f} s', 408) from None
+        finally:
+            self._under_way -= 1
+
+
+async def _body(request: web.Request) -> bytes:
+    """All of a body, refused as soon as it is too long, whatever its header says."""
     if request.headers.get('Content-Encoding', 'identity').lower() != 'identity':
         raise UploadError('the picture is packed: send the file as it is', 415)
-    if request.content_length is not None and request.content_length > MOST_BYTES:
-        raise UploadError(too_long, 413)
-    pieces: list[bytes] = []
-    length = 0
-
-    async def read() -> None:
-        nonlocal length
-        async for piece in request.content.iter_any():
-            length += len(piece)
-            if length > MOST_BYTES:
-                raise UploadError(too_long, 413)
-            pieces.append(piece)
-
-    try:
-        await asyncio.wait_for(read(), PATIENCE)
-    except asyncio.TimeoutError:
-        raise UploadError(f'the picture took more than {PATIENCE:.0f} s', 408) from None
-    return b''.join(pieces)
-
-
-async def decoded(data: bytes) -> np.ndarray:
-    """`decode` in a thread of its own, so that nobody waits for it."""
-    return await asyncio.get_running_loop().run_in_executor(None, decode, data)
+    if (request.content_length or 0) > MOST_BYTES:
+        raise UploadError(TOO_LONG, 413)
+    data = bytearray()
+    async for piece in request.content.iter_any():
+        data += piece
+        if len(data) > MOST_BYTES:
+            raise UploadError(TOO_LONG, 413)
+    return bytes(data)
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -76,7 +86,7 @@ def decode(data: bytes) -> np.ndarray:
     if not data:
         raise UploadError('the upload is empty: send a PNG, JPEG or WebP file')
     if len(data) > MOST_BYTES:
-        raise UploadError(f'the picture has more than {MOST_BYTES >> 20} MB: make it smaller', 413)
+        raise UploadError(TOO_LONG, 413)
     width, height = size(data)
     if min(width, height) < LEAST_SIDE:
         raise UploadError(f'a picture of {width}x{height} is too small to show a face')
@@ -108,13 +118,13 @@ def size(data: bytes) -> tuple[int, int]:
         if data.startswith(JPEG):
             return _jpeg(data)
     except (IndexError, struct.error):
-        raise UploadError("the picture's header is broken: save it again") from None
+        raise UploadError(BROKEN) from None
     raise UploadError('this is no PNG, JPEG or WebP file', 415)
 
 
 def _png(data: bytes) -> tuple[int, int]:
     if data[12:16] != b'IHDR':
-        raise UploadError("the picture's header is broken: save it again")
+        raise UploadError(BROKEN)
     width, height = struct.unpack_from('>II', data, 16)
     return width, height
 
@@ -131,7 +141,7 @@ def _webp(data: bytes) -> tuple[int, int]:
     if kind == b'VP8 ' and data[body + 3 : body + 6] == b'\x9d\x01\x2a':
         width, height = struct.unpack_from('<HH', data, body + 6)
         return width & 0x3FFF, height & 0x3FFF
-    raise UploadError("the picture's header is broken: save it again")
+    raise UploadError(BROKEN)
 
 
 def _three(data: bytes, at: int) -> int:
@@ -140,10 +150,10 @@ def _three(data: bytes, at: int) -> int:
 
 def _jpeg(data: bytes) -> tuple[int, int]:
     at = 2
-    while True:
-        if data[at] != 0xFF:
-            raise UploadError("the picture's header is broken: save it again")
+    for _ in range(MOST_MARKERS):
         marker = data[at + 1]
+        if data[at] != 0xFF:
+            break
         if marker == 0xFF:
             at += 1
         elif marker in ALONE:
@@ -151,5 +161,11 @@ def _jpeg(data: bytes) -> tuple[int, int]:
         elif marker in FRAMES:
             height, width = struct.unpack_from('>HH', data, at + 5)
             return width, height
+        elif marker in SEGMENTS:
+            (length,) = struct.unpack_from('>H', data, at + 2)
+            if length < 2:
+                break
+            at += 2 + length
         else:
-            at += 2 + struct.unpack_from('>H', data, at + 2)[0]
+            break
+    raise UploadError(BROKEN)
