@@ -18,6 +18,8 @@ from importlib import resources
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from llia_ros.display.access import Access
+from llia_ros.display.connections import FAREWELL, Connections
+from llia_ros.display.headers import protect
 from llia_ros.display.mailbox import (
     HEADER,
     MAX_SOUNDS,
@@ -44,6 +46,15 @@ __all__ = [
 ]
 
 MAX_CLIENTS = 16
+# Bytes of a request's body; uploads, which count theirs themselves, may be larger.
+MOST_BODY = 16 * 1024
+# What a WebSocket is closed with when its frames are none, or too large.
+BROKEN = (
+    WSCloseCode.PROTOCOL_ERROR,
+    WSCloseCode.UNSUPPORTED_DATA,
+    WSCloseCode.INVALID_TEXT,
+    WSCloseCode.MESSAGE_TOO_BIG,
+)
 # What the kernel may hold for a client. The default of some MB would hide seconds of delay.
 SEND_BUFFER = 128 * 1024
 SEND_TIMEOUT = 10.0
@@ -81,6 +92,7 @@ class DisplayServer:
         self._sockets: set[web.WebSocketResponse] = set()
         self._dropped = 0
         self._refused = 0
+        self._connections = Connections()
         self._latest: Item | None = None
         self._lock = threading.Lock()
         self._inbox: list[Item] = []
@@ -118,8 +130,8 @@ class DisplayServer:
 
     @property
     def refused(self) -> int:
-        """Requests refused: a foreign origin or host, no right token, or too many pages."""
-        return self.access.refused + self._refused
+        """Connections refused: who they were, how many, what they sent (docs/security.md)."""
+        return self.access.refused + self._connections.refused + self._refused
 
     def send(self, item: Item) -> None:
         """Hand an item to every open page; returns at once, from any thread.
@@ -162,16 +174,28 @@ class DisplayServer:
             self._loop.close()
 
     async def _serve(self, started: list[BaseException | None], bound: threading.Event) -> None:
-        app = web.Application(middlewares=[self.access.middleware])
+        connections = self._connections
+        app = web.Application(
+            middlewares=[connections.middleware, self.access.middleware],
+            client_max_size=MOST_BODY,
+        )
+        app.on_response_prepare.append(protect)
         app.router.add_routes(self._routes)
         app.router.add_get('/stream', self._stream)
         app.router.add_get('/{name:[a-z.]*}', self._file)
-        runner = web.AppRunner(app, handle_signals=False, access_log=None)
+        # A body is never unpacked: small ones may unpack to large ones.
+        runner = web.AppRunner(
+            app,
+            handle_signals=False,
+            access_log=None,
+            auto_decompress=False,
+            lingering_time=FAREWELL,
+        )
         await runner.setup()
         assert runner.server is not None
         try:
             server = await self._loop.create_server(
-                runner.server, self.host, self.port, start_serving=False
+                connections.guarded(runner.server), self.host, self.port, start_serving=False
             )
         except OSError as error:
             await runner.cleanup()
@@ -181,12 +205,15 @@ class DisplayServer:
         addresses = [each.getsockname()[0] for each in server.sockets]
         self.access.serve(self.host, self.port, addresses)
         await server.start_serving()
+        watch = asyncio.ensure_future(connections.watch())
         started.append(None)
         bound.set()
         await self._closing.wait()
         server.close()
         for stream in tuple(self._sockets):
             await stream.close(code=WSCloseCode.GOING_AWAY, message=b'display is closing')
+        watch.cancel()
+        connections.close()
         await runner.cleanup()
         await server.wait_closed()
 
@@ -210,8 +237,7 @@ class DisplayServer:
         if name not in self._page:
             raise web.HTTPNotFound(text='no such page\n')
         kind = mimetypes.guess_type(name)[0] or 'application/octet-stream'
-        headers = {'Cache-Control': 'no-cache', 'X-Content-Type-Options': 'nosniff'}
-        return web.Response(body=self._page[name], content_type=kind, headers=headers)
+        return web.Response(body=self._page[name], content_type=kind)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         if len(self._mailboxes) >= MAX_CLIENTS:
@@ -232,7 +258,8 @@ class DisplayServer:
             async for message in stream:
                 text = message.data if message.type == WSMsgType.TEXT else None
                 self.meter.take(mailbox, text, time.monotonic())
-            if stream.close_code == WSCloseCode.MESSAGE_TOO_BIG:
+            if stream.close_code in BROKEN:
+                self._refused += 1
                 self.meter.take(mailbox, None, time.monotonic())
         finally:
             self.meter.leave(mailbox)
