@@ -16,7 +16,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from llia_ros.display.commands import Command, CommandError, read_command
 from llia_ros.display.limits import RateLimit
-from llia_ros.display.uploads import UploadError, decoded, receive
+from llia_ros.display.uploads import UploadError, Uploads
 
 MOST_PAGES = 8
 MOST_BYTES = 4096
@@ -61,6 +61,7 @@ class Control:
         self._pages: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._sockets: set[web.WebSocketResponse] = set()
         self._closed = False
+        self._uploads = Uploads()
         self.routes = (
             web.get('/control', self._serve_page),
             web.get('/control/socket', self._serve_socket),
@@ -125,7 +126,7 @@ class Control:
 
     async def _take_portrait(self, request: web.Request) -> web.Response:
         try:
-            image = await decoded(await receive(request))
+            image = await self._uploads.picture(request)
             line = await _answer(self._robot.wear(image))
         except UploadError as error:
             self.mistakes += 1

@@ -42,6 +42,8 @@ TICK = 0.5
 # A microphone without a message for so long is gone, seconds.
 GONE = 1.0
 QUIETEST = -60.0
+# Parameters of the avatar that the page shows.
+FOLLOWED = ('model', 'portrait', 'expression')
 # Uploaded portraits are made that small before they go over a topic, pixels.
 LARGEST = 1024
 STAGE = re.compile(r'(.+) (p50|p95) ms')
@@ -110,6 +112,7 @@ class ControlDesk:
         )
         node.every(TICK, self._on_tick)
         self._is_open = True
+        self.web.tell(override='')
 
     def close(self) -> None:
         """Do nothing more; the topics go with the node's activation."""
@@ -265,7 +268,7 @@ class ControlDesk:
         if not ready:
             self._asked = None
         elif self._asked is None:
-            self._asked = self._get.call_async(GetParameters.Request(names=['model', 'portrait']))
+            self._asked = self._get.call_async(GetParameters.Request(names=list(FOLLOWED)))
             self._asked.add_done_callback(self._on_answer)
         if self.web.pages and self._ear is None:
             kind = self._carrier.message_type
@@ -277,14 +280,16 @@ class ControlDesk:
             self.web.tell(level=None)
 
     def _on_answer(self, answered: Any) -> None:
-        values = answered.result().values
-        if len(values) == 2:
-            self._meet({'model': values[0].string_value, 'portrait': values[1].string_value})
+        values = [value.string_value for value in answered.result().values]
+        if len(values) == len(FOLLOWED):
+            self._meet(dict(zip(FOLLOWED, values)))
 
     def _meet(self, parameters: dict[str, str]) -> None:
         """Follow the avatar: which face it wears, and the gallery of its model."""
         if 'portrait' in parameters:
             self.web.tell(portrait=parameters['portrait'])
+        if 'expression' in parameters:
+            self.web.tell(expression=parameters['expression'])
         if 'model' in parameters:
             self._pool.submit(self._hang, parameters['model'])
 

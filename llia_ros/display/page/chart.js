@@ -1,6 +1,6 @@
 // Latency over time: p50 and p95 of a stage, and a mark for every second with late frames.
 
-const SPAN = 300;  // s
+const SPAN = [60, 300];  // s, the shortest and the longest
 const LEFT = 44;  // px
 const BELOW = 22;
 const COLOURS = { p50: '#6fb7d6', p95: '#e0b45c', late: '#e0796b', line: '#2a333c', text: '#93a1ae' };
@@ -22,7 +22,7 @@ export class Chart {
 
   add(point) {
     this.points.push(point);
-    while (this.points[0].time < point.time - SPAN) this.points.shift();
+    while (this.points[0].time < point.time - SPAN[1]) this.points.shift();
     this.draw();
   }
 
@@ -51,7 +51,9 @@ export class Chart {
     const top = step * Math.ceil(most * 1.05 / step);
     const y = (value) => bottom - (bottom - 8) * value / top;
     const end = this.points.length ? this.points[this.points.length - 1].time : 0;
-    const x = (time) => width - 6 - (width - LEFT - 6) * (end - time) / SPAN;
+    const age = this.points.length ? end - this.points[0].time : 0;
+    const span = Math.max(SPAN[0], Math.min(SPAN[1], age));
+    const x = (time) => width - 6 - (width - LEFT - 6) * (end - time) / span;
 
     c.strokeStyle = COLOURS.line;
     c.fillStyle = COLOURS.text;
@@ -63,8 +65,10 @@ export class Chart {
       c.fillText(value === 0 ? 'ms' : String(Number(value.toPrecision(3))), LEFT - 8, y(value));
     }
     c.textAlign = 'center';
-    for (let ago = 60; ago < SPAN; ago += 60) {
-      c.fillText(`${ago / 60} min ago`, x(end - ago), bottom + 13);
+    const mark = span > 150 ? 60 : 20;
+    for (let ago = mark; ago < span; ago += mark) {
+      const text = mark === 60 ? `${ago / 60} min ago` : `${ago} s ago`;
+      c.fillText(text, x(end - ago), bottom + 13);
     }
     c.textAlign = 'right';
     c.fillText('now', width - 6, bottom + 13);

@@ -190,7 +190,11 @@ const shows = {
       showIntensity();
     }
   },
-  trouble(line) { if (line) notice(`Avatar: ${line}`, true); },
+  trouble(line) {
+    id('trouble').textContent = `Avatar: ${line}`;
+    id('trouble').hidden = line === '';
+    if (line.startsWith('dropped')) notice(`Avatar ${line}`, true);
+  },
   avatar(there) { if (!there) id('statename').textContent = 'no avatar'; },
   figures(figures) {
     chart.add(figures);
@@ -234,4 +238,4 @@ const keys = new Keys([
 keys.list(id('keylist'));
 showIntensity();
 // For tests.
-window.llia = { facts, view, chart, pad };
+window.llia = { facts, get drawn() { return view.drawn; }, get gain() { return view.player.output.gain.value; } };
