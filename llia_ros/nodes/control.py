@@ -193,8 +193,8 @@ class ControlDesk:
         return self._call(self._set, request, read)
 
     def _do_speak(self, text: str, voice: str, variant: str) -> Future[str]:
-        if not self._audio.get_subscription_count():
-            raise ValueError(f'nobody listens to {self._audio.topic_name}: is avatar running?')
+        if not self._interrupt.service_is_ready():
+            raise ValueError('the avatar is not there yet, or not active')
         return self._voice.speak(text, voice, variant)
 
     def _publish(self, publisher: Any, message: Any, line: str) -> Future[str]:
@@ -263,9 +263,8 @@ class ControlDesk:
             self._meet({item.name: item.value.string_value for item in changed})
 
     def _on_tick(self) -> None:
-        ready = self._set.service_is_ready()
-        self.web.tell(avatar=ready)
-        if not ready:
+        self.web.tell(avatar=self._interrupt.service_is_ready())
+        if not self._get.service_is_ready():
             self._asked = None
         elif self._asked is None:
             self._asked = self._get.call_async(GetParameters.Request(names=list(FOLLOWED)))

@@ -60,6 +60,11 @@ export class Chart {
     c.lineWidth = 1;
     c.textAlign = 'right';
     c.textBaseline = 'middle';
+    if (measured.length === 0) {
+      c.textAlign = 'center';
+      c.fillText('Nothing measured yet. Let the face speak.', width / 2, height / 2);
+      return;
+    }
     for (let value = 0; value <= top + step / 2; value += step) {
       rule(c, LEFT, y(value), width, y(value));
       c.fillText(value === 0 ? 'ms' : String(Number(value.toPrecision(3))), LEFT - 8, y(value));
@@ -72,11 +77,6 @@ export class Chart {
     }
     c.textAlign = 'right';
     c.fillText('now', width - 6, bottom + 13);
-    if (measured.length === 0) {
-      c.textAlign = 'center';
-      c.fillText('Nothing measured yet. Let the face speak.', (LEFT + width) / 2, bottom / 2);
-      return;
-    }
     c.fillStyle = COLOURS.late;
     this.points.forEach((point, k) => {
       if (k > 0 && point.late > this.points[k - 1].late) c.fillRect(x(point.time) - 1, bottom - 7, 2, 7);

@@ -111,7 +111,10 @@ id('text').addEventListener('keydown', (event) => {
 
 // ---- the view, the chart
 
-const view = new View(id('face'), (connected) => { id('offline').hidden = connected; });
+const view = new View(id('face'), (line) => {
+  id('offline').textContent = line;
+  id('offline').hidden = line === '';
+});
 const sound = id('sound');
 sound.onclick = () => {
   const wanted = sound.getAttribute('aria-pressed') !== 'true';
@@ -136,6 +139,7 @@ function showStages() {
     .sort((a, b) => rank(a) - rank(b) || a.localeCompare(b))
     .map((name) => new Option(name.replaceAll('_', ' '), name)));
   if (found.includes(before)) stage.value = before;
+  id('stages').hidden = found.length === 0;
   chart.choose(stage.value);
 }
 
@@ -170,7 +174,7 @@ function welcome(hello) {
 }
 
 const shows = {
-  state(state) { id('statename').textContent = state; },
+  state(state) { if (facts.avatar) id('statename').textContent = state; },
   playing(playing) { id('playing').hidden = !playing; },
   user(on) { lamp(id('user'), on); },
   robot(on) { lamp(id('robot'), on); },
@@ -179,7 +183,7 @@ const shows = {
     id('leveltext').textContent = level === null ? 'no sound' : `${level} dB`;
   },
   gallery(names) { gallery.hang(names); },
-  gallery_missing(reason) { gallery.tellMissing(reason); },
+  gallery_missing(reason) { gallery.tellMissing(reason && `${upper(reason)}.`); },
   portrait(name) { gallery.choices.show(name); },
   override(state) { overrides.show(state); },
   expression(line) {
@@ -195,7 +199,7 @@ const shows = {
     id('trouble').hidden = line === '';
     if (line.startsWith('dropped')) notice(`Avatar ${line}`, true);
   },
-  avatar(there) { if (!there) id('statename').textContent = 'no avatar'; },
+  avatar(there) { id('statename').textContent = there ? facts.state ?? '–' : 'no avatar yet'; },
   figures(figures) {
     chart.add(figures);
     showStages();

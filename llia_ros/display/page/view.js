@@ -3,19 +3,22 @@ import { Player } from './player.js';
 import { connect } from './stream.js';
 
 export class View {
-  constructor(canvas, onConnection) {
+  /** `tell` gets what keeps the view from being live, or an empty line. */
+  constructor(canvas, tell) {
     const context = canvas.getContext('2d', { alpha: false });
     this.counters = { pictures: 0, sounds: 0, skipped: 0, stale: 0, late: 0, moved: 0, scheduled: 0 };
     // The kiosk page measures what is seen and heard; this view would only blur its figures.
     this.player = new Player(this.counters, { cut() {} });
     this.player.output.gain.value = 0;
     this.drawn = 0;
+    this.waiting = false;
     connect({
       onOpen: () => {
         this.player.restart();
-        onConnection(true);
+        tell('Waiting for the face.');
+        this.waiting = true;
       },
-      onClose: () => onConnection(false),
+      onClose: () => tell('No connection to the display. Trying again.'),
       onItem: (item) => this.player.take(item),
     });
     const draw = () => {
@@ -25,6 +28,8 @@ export class View {
       context.drawImage(frame.bitmap, 0, 0, canvas.width, canvas.height);
       frame.bitmap.close();
       this.drawn += 1;
+      if (this.waiting) tell('');
+      this.waiting = false;
     };
     requestAnimationFrame(draw);
   }
