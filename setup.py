@@ -105,6 +105,7 @@ setup(
         'console_scripts': [
             *(f'{node} = {NAME}.nodes.{node}:main' for node in NODES),
             f'face = {NAME}.nodes.composed:main',
+            f'kiosk_browser = {NAME}.display.browser:main',
             f'llia = {NAME}.cli:main',
         ],
     },

@@ -13,6 +13,7 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 PACKAGE = 'llia_ros'
+RESPAWN_DELAY = 0.2  # s
 
 # name, default, description
 ARGUMENTS = (
@@ -27,10 +28,14 @@ ARGUMENTS = (
     ('backend', '', 'What runs the model: auto, openvino, torch, tensorrt or onnx.'),
     ('display', '', 'Where the face is shown: web, file, web,file or none.'),
     ('video', '', 'Video file to write where display names file.'),
+    ('port', '', 'Port of the page.'),
+    ('fit', '', 'How the page fills the screen: contain or cover.'),
+    ('rotate', '', 'Degrees by which the page turns the picture: 0, 90, 180 or 270.'),
     ('device', '', 'Sound input: part of its name, its number, or pulse:<source>; none: no ear.'),
     ('speech', '', 'Sound file that the face says once it is there, for a first try.'),
     ('autostart', 'true', 'Configure and activate the nodes; false: a lifecycle manager does.'),
     ('composed', 'false', 'All nodes in one process.'),
+    ('respawn', 'false', 'Start a node anew whenever it has ended.'),
 )
 
 
@@ -51,7 +56,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     def parameters(**of_arguments: str) -> list[object]:
         # As a string, whatever it looks like: a device may be called 3.
         chosen = {
-            name: ParameterValue(value, value_type=str)
+            name: ParameterValue(value, value_type=int if name in ('port', 'rotate') else str)
             for name, value in of_arguments.items()
             if value
         }
@@ -63,12 +68,24 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         'avatar': parameters(
             model=given['model'], portrait=given['portrait'], backend=given['backend']
         ),
-        'display': parameters(output=given['display'], file=given['video']),
+        'display': parameters(
+            output=given['display'],
+            file=given['video'],
+            port=given['port'],
+            fit=given['fit'],
+            rotate=given['rotate'],
+        ),
     }
     if given['device'] == 'none':
         del wanted['audio_capture']
 
-    common = {'package': PACKAGE, 'namespace': given['namespace'], 'output': 'screen'}
+    common = {
+        'package': PACKAGE,
+        'namespace': given['namespace'],
+        'output': 'screen',
+        'respawn': given['respawn'].lower() == 'true',
+        'respawn_delay': RESPAWN_DELAY,
+    }
     if given['composed'].lower() == 'true':
         merged = {key: value for _, own in wanted.values() for key, value in own.items()}
         started = [
@@ -98,7 +115,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 name='robot_voice',
                 parameters=[file],
                 remappings=[('user/audio', 'robot/audio')],
-                **common,
+                **{**common, 'respawn': False},  # said once
             )
         )
     return started

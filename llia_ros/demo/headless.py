@@ -127,6 +127,17 @@ class Browser:
         data = np.frombuffer(base64.b64decode(self._call('GET', '/screenshot')), np.uint8)
         return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
+    def resize(self, size: tuple[int, int]) -> None:
+        """Give the page exactly so many pixels (width, height), whatever the window."""
+        self.send_command(
+            'Emulation.setDeviceMetricsOverride',
+            {'width': size[0], 'height': size[1], 'deviceScaleFactor': 1, 'mobile': False},
+        )
+
+    def send_command(self, name: str, parameters: dict[str, Any]) -> Any:
+        """Send a command of the Chrome DevTools Protocol, for what WebDriver does not know."""
+        return self._call('POST', '/goog/cdp/execute', {'cmd': name, 'params': parameters})
+
     def _wait_for_driver(self) -> None:
         for _ in range(100):
             try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# An avatar that was started anew counts its epochs from zero again. It is told from a late
-# item of an interrupted epoch by its stamp: nobody queues a face two seconds ahead.
+# An avatar that was started anew counts its epochs and frames from zero again. It is told from a
+# late item of an interrupted epoch by its stamp: nobody queues a face two seconds ahead, and none
+# is loaded within two seconds.
 RESTART_SECONDS = 2.0
 
 
@@ -13,8 +14,8 @@ RESTART_SECONDS = 2.0
 class Gate:
     """Lets items of the newest epoch through and counts those it holds back.
 
-    `generation` rises with every change of epoch, also when the avatar was restarted and began
-    at zero, so that whoever is behind the gate may rely on "higher is newer".
+    `generation` rises with every change of epoch and whenever the avatar was restarted, be it in
+    the epoch that it had, so that whoever is behind the gate may rely on "higher is newer".
     """
 
     epoch: int | None = None
@@ -25,8 +26,8 @@ class Gate:
     def admit(self, epoch: int, stamp: float) -> bool:
         """Tell whether an item of `epoch`, to be seen at `stamp` (s), may still go out."""
         if self.epoch is None:
-            self.epoch = epoch
-        elif epoch != self.epoch:
+            self.epoch, self.newest_stamp = epoch, stamp
+        elif epoch != self.epoch or stamp >= self.newest_stamp + RESTART_SECONDS:
             if epoch < self.epoch and stamp < self.newest_stamp + RESTART_SECONDS:
                 self.held_back += 1
                 return False

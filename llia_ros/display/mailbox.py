@@ -7,7 +7,7 @@ import struct
 from collections import deque
 from dataclasses import dataclass
 
-PICTURE, SOUND = 1, 2
+PICTURE, SOUND, ALIVE = 1, 2, 3
 # kind, padding, epoch, index, stamp (s), state as text; little endian. A multiple of 8 bytes, so
 # that the samples behind it are aligned for the browser's Int16Array.
 STATE_BYTES = 16

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import mimetypes
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -21,6 +22,7 @@ from llia_ros.display.access import Access
 from llia_ros.display.connections import FAREWELL, Connections
 from llia_ros.display.headers import protect
 from llia_ros.display.mailbox import (
+    ALIVE,
     HEADER,
     MAX_SOUNDS,
     PICTURE,
@@ -33,6 +35,7 @@ from llia_ros.display.mailbox import (
 from llia_ros.display.page_meter import MOST_BYTES, PageMeter
 
 __all__ = [
+    'ALIVE',
     'HEADER',
     'MAX_CLIENTS',
     'MAX_SOUNDS',
@@ -58,6 +61,8 @@ BROKEN = (
 # What the kernel may hold for a client. The default of some MB would hide seconds of delay.
 SEND_BUFFER = 128 * 1024
 SEND_TIMEOUT = 10.0
+# A page that hears nothing for three times as long takes its connection for lost.
+ALIVE_SECONDS = 0.5
 
 
 class ServerError(ValueError):
@@ -69,6 +74,7 @@ class DisplayServer:
 
     `access` decides who may ask for anything; `routes` of other parts pass it as well.
     What pages report about themselves is in `meter`.
+    `settings` of the page: how the picture lies on the screen.
     Raises ServerError when the address or the port cannot be had.
     """
 
@@ -78,6 +84,7 @@ class DisplayServer:
         port: int = 8080,
         access: Access | None = None,
         routes: Iterable[web.RouteDef] = (),
+        settings: Mapping[str, object] | None = None,
     ) -> None:
         if not 1 <= port <= 65535:
             raise ServerError(f"port {port} cannot be served: set parameter 'port' to 1..65535")
@@ -88,6 +95,7 @@ class DisplayServer:
         self.meter = PageMeter()
         self._routes = tuple(routes)
         self._page = _page_files()
+        self._page['settings.json'] = json.dumps(dict(settings or {})).encode()
         self._mailboxes: set[Mailbox] = set()
         self._sockets: set[web.WebSocketResponse] = set()
         self._dropped = 0
@@ -272,7 +280,10 @@ class DisplayServer:
     async def _send_all(self, stream: web.WebSocketResponse, mailbox: Mailbox) -> None:
         try:
             while True:
-                await mailbox.ready.wait()
+                try:
+                    await asyncio.wait_for(mailbox.ready.wait(), ALIVE_SECONDS)
+                except asyncio.TimeoutError:
+                    mailbox.put(Item(ALIVE, 0, 0, time.time(), '', b''))
                 for item in mailbox.take():
                     await asyncio.wait_for(stream.send_bytes(item.packed()), SEND_TIMEOUT)
         except (ConnectionError, asyncio.TimeoutError):

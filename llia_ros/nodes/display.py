@@ -69,7 +69,8 @@ class Display(FaceNode[DisplayParameters]):
             if wanted.control:
                 self._desk = ControlDesk(self)
             routes = self._desk.web.routes if self._desk is not None else ()
-            self._server = DisplayServer(wanted.host, wanted.port, access, routes)
+            settings = {'fit': wanted.fit, 'rotate': wanted.rotate}
+            self._server = DisplayServer(wanted.host, wanted.port, access, routes, settings)
             self.get_logger().info(f'the face is at {self._server.address}')
 
     def activate(self) -> None:

@@ -28,7 +28,7 @@ def parameter(
     description: str,
     *,
     within: tuple[float, float] | None = None,
-    choices: tuple[str, ...] | None = None,
+    choices: tuple[str, ...] | tuple[int, ...] | None = None,
     read_only: bool = False,
 ) -> Any:
     """One field of a node's parameters; `within` is inclusive on both sides."""
@@ -221,6 +221,20 @@ class DisplayParameters(NodeParameters):
     control: bool = parameter(
         True, 'Serve the control page, at /control of the same address.', read_only=True
     )
+    fit: str = parameter(
+        'contain',
+        'How the page fills the screen: with the whole picture on its own ground, or with as much '
+        'of it as leaves none. `?fit=` in its address wins.',
+        choices=('contain', 'cover'),
+        read_only=True,
+    )
+    rotate: int = parameter(
+        0,
+        'Degrees clockwise by which the page turns the picture, for a screen on its side. '
+        '`?rotate=` in its address wins.',
+        choices=(0, 90, 180, 270),
+        read_only=True,
+    )
     file: str = parameter('out/face.mp4', 'Video file to write (output: file).', read_only=True)
     audio_type: str = _audio_type()
     audio_rate: int = _audio_rate()
@@ -238,7 +252,7 @@ NODES: dict[str, type[NodeParameters]] = {
 def limits(item: Field[Any]) -> str:
     """What one parameter may be, in words: `1 .. 100`, `web, file, none` or an empty string."""
     if item.metadata['choices']:
-        return ', '.join(item.metadata['choices'])
+        return ', '.join(map(str, item.metadata['choices']))
     if item.metadata['range']:
         low, high = item.metadata['range']
         return f'{low} .. {high}'

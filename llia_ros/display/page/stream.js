@@ -1,15 +1,22 @@
-// The WebSocket: messages into items, and a new connection whenever the old one ends.
+// The WebSocket: messages into items, and a new connection whenever the old one ends or falls
+// silent, for a network may be gone without a word.
 
 const STATE_BYTES = 16;
 const HEADER = 24 + STATE_BYTES;
-const RETRY = 500;  // ms
-const SILENCE = 10000;  // ms without a message: the network may be gone without a word
+const PICTURE = 1;
+const ALIVE = 3;  // what a display sends that has nothing to show
+const SILENCE = 1500;  // ms, three of these
+const GRACE = 250;  // ms in which a page that was busy itself may find what has come meanwhile
+const OPENING = 4000;  // ms
+const RETRIES = [100, 250, 500, 1000];  // ms
 
-/** Undo Item.packed of display/server.py. */
+/** Undo Item.packed of the display. */
 export function unpack(buffer) {
   const view = new DataView(buffer);
+  const kind = view.getUint8(0);
   return {
-    picture: view.getUint8(0) === 1,
+    alive: kind === ALIVE,
+    picture: kind === PICTURE,
     epoch: view.getUint32(4, true),
     index: Number(view.getBigInt64(8, true)),
     stamp: view.getFloat64(16, true),
@@ -20,25 +27,37 @@ export function unpack(buffer) {
 
 /** Keep a stream open for ever; `onOpen` gets what sends a text. */
 export function connect({ onOpen, onClose, onItem }) {
-  const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-  const socket = new WebSocket(`${scheme}://${location.host}/stream`);
-  socket.binaryType = 'arraybuffer';
-  let watch = 0;
-  const expectMore = () => {
-    clearTimeout(watch);
-    watch = setTimeout(() => socket.close(), SILENCE);
+  let failures = 0;
+  const open = () => {
+    const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
+    const socket = new WebSocket(`${scheme}://${location.host}/stream`);
+    socket.binaryType = 'arraybuffer';
+    let watch = 0;
+    const end = () => {
+      clearTimeout(watch);
+      // Where the network is gone a socket takes a minute to close: nobody waits for it.
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+      onClose();
+      setTimeout(open, RETRIES[Math.min(failures, RETRIES.length - 1)]);
+      failures += 1;
+    };
+    const expect = (milliseconds) => {
+      clearTimeout(watch);
+      watch = setTimeout(() => { watch = setTimeout(end, GRACE); }, milliseconds);
+    };
+    expect(OPENING);
+    socket.onclose = end;
+    socket.onopen = () => {
+      expect(SILENCE);
+      onOpen((text) => socket.readyState === WebSocket.OPEN && socket.send(text));
+    };
+    socket.onmessage = (event) => {
+      failures = 0;
+      expect(SILENCE);
+      const item = unpack(event.data);
+      if (!item.alive) onItem(item);
+    };
   };
-  socket.onopen = () => {
-    expectMore();
-    onOpen((text) => socket.readyState === WebSocket.OPEN && socket.send(text));
-  };
-  socket.onmessage = (event) => {
-    expectMore();
-    onItem(unpack(event.data));
-  };
-  socket.onclose = () => {
-    clearTimeout(watch);
-    onClose();
-    setTimeout(() => connect({ onOpen, onClose, onItem }), RETRY);
-  };
+  open();
 }
