@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +29,8 @@ class Number:
     def read(self, value: Any) -> float:
         """Return the value as a float; ValueError says what was expected."""
         kind_is_right = isinstance(value, int | float) and not isinstance(value, bool)
-        if not kind_is_right or not math.isfinite(value) or not self.low <= value <= self.high:
+        # False for NaN, too.
+        if not kind_is_right or not self.low <= value <= self.high:
             raise ValueError(f'a number of {self.low:g} .. {self.high:g}')
         return float(value)
 
