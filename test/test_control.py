@@ -290,10 +290,11 @@ def test_an_upload_is_decoded_and_what_is_none_is_refused(desk: Desk) -> None:
 
 def test_no_more_pages_than_are_allowed(desk: Desk) -> None:
     async def crowd(session: aiohttp.ClientSession, _: Any) -> int:
-        for _ in range(MOST_PAGES - 1):
-            await session.ws_connect(f'{desk.url}control/socket')
+        url = f'{desk.url}control/socket'
+        pages = [await session.ws_connect(url) for _ in range(MOST_PAGES - 1)]
+        assert not any(page.closed for page in pages)
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await session.ws_connect(f'{desk.url}control/socket')
+            await session.ws_connect(url)
         return int(refused.value.status)
 
     assert desk.talk(crowd) == 503
@@ -302,7 +303,9 @@ def test_no_more_pages_than_are_allowed(desk: Desk) -> None:
 def test_where_a_token_is_asked_for_nothing_is_had_without() -> None:
     async def knock(url: str) -> list[int]:
         heard = []
-        async with aiohttp.ClientSession() as session:
+        # Cookies of an address that is a number.
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with aiohttp.ClientSession(cookie_jar=jar) as session:
             for method, path in (
                 ('GET', 'control'),
                 ('GET', 'portraits/ada'),
@@ -324,8 +327,8 @@ def test_where_a_token_is_asked_for_nothing_is_had_without() -> None:
 
 def test_pages_are_told_goodbye(desk: Desk) -> None:
     async def wait(_: Any, socket: Any) -> int:
-        await asyncio.to_thread(desk.close)
-        assert (await socket.receive(timeout=5)).type == aiohttp.WSMsgType.CLOSE
+        message, _ = await asyncio.gather(socket.receive(timeout=5), asyncio.to_thread(desk.close))
+        assert message.type == aiohttp.WSMsgType.CLOSE
         return int(socket.close_code)
 
     assert desk.talk(wait) == aiohttp.WSCloseCode.GOING_AWAY

@@ -8,6 +8,7 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TimeoutErrorOfFutures
 from importlib import resources
 from typing import Any, Protocol
 
@@ -29,6 +30,7 @@ PACE = 0.1
 ANSWER_TIMEOUT = 20.0
 HISTORY = 300
 HEARTBEAT = 10.0
+GOODBYE = 1.0
 
 
 class Robot(Protocol):
@@ -76,8 +78,7 @@ class Control:
 
     def tell(self, **facts: Any) -> None:
         """Tell every page what has changed, from any thread; values as JSON knows them."""
-        facts = {key: value for key, value in facts.items() if self._facts.get(key) != value}
-        if not facts:
+        if not _news(facts, self._facts):
             return
         self._facts = {**self._facts, **facts}
         for changed, loop in tuple(self._pages.items()):
@@ -97,14 +98,20 @@ class Control:
         self.tell(gallery=list(thumbnails))
 
     def close(self) -> None:
-        """Say goodbye to every page; the server's thread goes on with it."""
+        """Say goodbye to every page, for which the server must still be there."""
         self._closed = True
         for loop in set(self._pages.values()):
-            asyncio.run_coroutine_threadsafe(self._say_goodbye(), loop)
+            try:
+                asyncio.run_coroutine_threadsafe(self._say_goodbye(), loop).result(GOODBYE)
+            except TimeoutErrorOfFutures:
+                pass  # a page that does not answer has had its time
 
     async def _say_goodbye(self) -> None:
-        for socket in tuple(self._sockets):
-            await socket.close(code=WSCloseCode.GOING_AWAY, message=b'display is closing')
+        closing = (
+            socket.close(code=WSCloseCode.GOING_AWAY, message=b'display is closing')
+            for socket in tuple(self._sockets)
+        )
+        await asyncio.gather(*closing, return_exceptions=True)
 
     # ---- requests
 
@@ -161,9 +168,9 @@ class Control:
                 await changed.wait()
                 changed.clear()
                 facts = self._facts
-                new = {key: value for key, value in facts.items() if told.get(key) != value}
-                told = facts
-                await _send(socket, {'facts': new})
+                news, told = _news(facts, told), facts
+                if news:
+                    await _send(socket, {'facts': news})
                 await asyncio.sleep(PACE)
         except (ConnectionError, asyncio.TimeoutError):
             await socket.close()
@@ -192,6 +199,8 @@ class Control:
             task = asyncio.ensure_future(self._carry_out(socket, command))
             running.add(task)
             task.add_done_callback(running.discard)
+            # A flood is read without a pause: others have their turn, too.
+            await asyncio.sleep(0)
         if socket.close_code == WSCloseCode.MESSAGE_TOO_BIG:
             self.mistakes += 1
 
@@ -206,6 +215,10 @@ class Control:
             await _send(socket, {'answer': answer})
         except (ConnectionError, asyncio.TimeoutError):
             pass  # the page has gone; what it asked for was done
+
+
+def _news(facts: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in facts.items() if (key, value) not in known.items()}
 
 
 async def _answer(future: Future[str]) -> str:
