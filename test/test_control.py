@@ -198,7 +198,9 @@ def test_commands_too_fast_are_refused_and_a_flood_is_cut_off(desk: Desk) -> Non
 
     code, answered, refused = desk.talk(flood)
     assert code == aiohttp.WSCloseCode.POLICY_VIOLATION
-    assert BURST <= answered <= len(desk.robot.done) < 2 * BURST
+    # The last answers may be lost as the page is cut off.
+    assert BURST - 5 <= answered <= len(desk.robot.done) < 2 * BURST
+    assert len(desk.robot.done) >= BURST
     assert refused == ['more than 20 commands a second']
 
 
