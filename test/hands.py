@@ -30,9 +30,12 @@ class Hands(Browser):
         return element
 
     def press_at(
-        self, selector: str, *path: tuple[int, int], kind: str = 'mouse', hold: bool = False
+        self, selector: str, *path: tuple[int, int], kind: str = 'mouse', hold: int = 0
     ) -> None:
-        """Press at the element's middle plus path[0] (px), move along the path, let go."""
+        """Press at the element's middle plus path[0] (px), move along the path, let go.
+
+        `hold`: ms for which the end of the path is held.
+        """
         element = self.find(selector)
         moves = [
             {'type': 'pointerMove', 'duration': 0, 'origin': element, 'x': x, 'y': y}
@@ -44,18 +47,7 @@ class Hands(Browser):
                 'type': 'pointer',
                 'id': kind,
                 'parameters': {'pointerType': kind},
-                'actions': [moves[0], down, *moves[1:], *([] if hold else [up])],
-            }
-        )
-
-    def let_go(self, kind: str = 'mouse') -> None:
-        """End a press that was held."""
-        self._act(
-            {
-                'type': 'pointer',
-                'id': kind,
-                'parameters': {'pointerType': kind},
-                'actions': [{'type': 'pointerUp', 'button': 0}],
+                'actions': [moves[0], down, *moves[1:], {'type': 'pause', 'duration': hold}, up],
             }
         )
 

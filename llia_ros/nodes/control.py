@@ -69,6 +69,8 @@ class ControlDesk:
         self._heard = 0.0
         self._uploaded = False
         self._display: dict[str, list[float]] = {}
+        # Names of the portraits that are worn now and were before; empty for an upload.
+        self._worn = self._before = ''
         self.web = Control(self, self._welcome())
 
     def _welcome(self) -> dict[str, Any]:
@@ -148,7 +150,7 @@ class ControlDesk:
         message = image_message(image, self._node.now(), 'face')
         line = self._publish(self._portrait, message, 'the portrait was sent').result()
         self._uploaded = True
-        self.web.tell(portrait='')
+        self._wears('')
         return line
 
     def _do_expression(self, name: str, intensity: float) -> Future[str]:
@@ -187,7 +189,8 @@ class ControlDesk:
             if not result.successful:
                 raise ValueError(result.reason)
             self._uploaded = False
-            self.web.tell(portrait=name)
+            if name != self._worn:
+                self._wears(name)
             return f'portrait {name}'
 
         return self._call(self._set, request, read)
@@ -254,8 +257,20 @@ class ControlDesk:
                 self.web.measure(figures(status, self._display, message.header.stamp))
                 trouble = status.summary if status.level in ('warn', 'error') else ''
                 self.web.tell(trouble=trouble)
+                if line := status.values.get('last drop'):
+                    self._on_drop(message.header.stamp.sec, line)
             elif status.name == ours:
                 self._display = stages(status, 'display: ')
+
+    def _on_drop(self, second: int, line: str) -> None:
+        self.web.tell(dropped=[second, line])
+        if line.startswith('portrait:'):
+            # What was uploaded has been refused: the face is the one before.
+            self._wears(self._before)
+
+    def _wears(self, name: str) -> None:
+        self._before, self._worn = self._worn, name
+        self.web.tell(portrait=name)
 
     def _on_parameters(self, event: Any) -> None:
         if event.node == self._avatar:
@@ -285,8 +300,8 @@ class ControlDesk:
 
     def _meet(self, parameters: dict[str, str]) -> None:
         """Follow the avatar: which face it wears, and the gallery of its model."""
-        if 'portrait' in parameters:
-            self.web.tell(portrait=parameters['portrait'])
+        if parameters.get('portrait', self._worn) != self._worn:
+            self._wears(parameters['portrait'])
         if 'expression' in parameters:
             self.web.tell(expression=parameters['expression'])
         if 'model' in parameters:

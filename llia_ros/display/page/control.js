@@ -41,7 +41,10 @@ async function ask(command, values, quiet = true) {
 
 const expressions = new Choices(id('expressions'), sendExpression);
 const intensity = id('intensity');
-let settling = 0;
+let settling = 0;  // the timer that runs while the slider moves
+let held = false;
+intensity.addEventListener('pointerdown', () => { held = true; });
+for (const end of ['pointerup', 'pointercancel']) addEventListener(end, () => { held = false; });
 intensity.addEventListener('input', () => {
   showIntensity();
   clearTimeout(settling);
@@ -50,6 +53,7 @@ intensity.addEventListener('input', () => {
 
 function sendExpression() {
   clearTimeout(settling);
+  settling = 0;
   const name = expressions.chosen ?? 'neutral';
   ask('expression', { name, intensity: Number(intensity.value) });
 }
@@ -189,7 +193,7 @@ const shows = {
   expression(line) {
     const [name, amount] = line.split(':');
     expressions.show(name);
-    if (amount !== undefined && document.activeElement !== intensity) {
+    if (amount !== undefined && !held && settling === 0) {
       intensity.value = amount;
       showIntensity();
     }
@@ -197,8 +201,8 @@ const shows = {
   trouble(line) {
     id('trouble').textContent = `Avatar: ${line}`;
     id('trouble').hidden = line === '';
-    if (line.startsWith('dropped')) notice(`Avatar ${line}`, true);
   },
+  dropped([, line]) { notice(`Avatar dropped ${line}`, true); },
   avatar(there) { id('statename').textContent = there ? facts.state ?? '–' : 'no avatar yet'; },
   figures(figures) {
     chart.add(figures);
