@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -368,3 +369,8 @@ def test_without_espeak_the_reason_says_how_to_get_it() -> None:
     assert espeak.voices == [] and 'apt install espeak-ng' in espeak.missing
     with pytest.raises(SpeechError, match='apt install espeak-ng'):
         espeak.speak('hello')
+
+
+def test_the_readme_has_the_mapping() -> None:
+    readme = Path(__file__).parents[1] / 'README.md'
+    assert describe() in readme.read_text(), 'put describe() of by_hand.py into README.md again'
