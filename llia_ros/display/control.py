@@ -155,6 +155,7 @@ class Control:
             await self._listen(socket)
         finally:
             teller.cancel()
+            await asyncio.gather(teller, return_exceptions=True)
             del self._pages[changed]
             self._sockets.discard(socket)
         return socket
