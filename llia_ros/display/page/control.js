@@ -128,7 +128,9 @@ sound.onclick = () => {
 
 const chart = new Chart(id('chart'));
 const stage = id('stage');
+let picked = false;  // by a person; until then the first of the list is shown
 stage.onchange = () => {
+  picked = true;
   chart.choose(stage.value);
   showFigures();
 };
@@ -142,7 +144,7 @@ function showStages() {
   stage.replaceChildren(...found
     .sort((a, b) => rank(a) - rank(b) || a.localeCompare(b))
     .map((name) => new Option(name.replaceAll('_', ' '), name)));
-  if (found.includes(before)) stage.value = before;
+  if (picked && found.includes(before)) stage.value = before;
   id('stages').hidden = found.length === 0;
   chart.choose(stage.value);
 }
