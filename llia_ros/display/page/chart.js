@@ -1,7 +1,7 @@
 // Latency over time: p50 and p95 of a stage, and a mark for every second with late frames.
 
 const SPAN = [60, 300];  // s, the shortest and the longest
-const LEFT = 44;  // px
+const LEFT = 54;  // px
 const BELOW = 22;
 const COLOURS = { p50: '#6fb7d6', p95: '#e0b45c', late: '#e0796b', line: '#2a333c', text: '#93a1ae' };
 const FONT = '12px system-ui, "DejaVu Sans", sans-serif';
