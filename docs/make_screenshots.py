@@ -26,6 +26,7 @@ from llia_ros.demo.processes import NodeProcess, NodeProcesses
 
 HERE = Path(__file__).parent / 'pictures'
 PATIENCE = 120.0  # s until a busy machine has loaded the model
+FIGURES = 20.0  # s in which the latency chart gets something to show
 PAUSE = 6.0  # s of silence after what the robot says
 
 
@@ -105,6 +106,23 @@ def kiosk(size: tuple[int, int], query: str = '') -> Callable[[Scene], np.ndarra
     return take
 
 
+def control(size: tuple[int, int]) -> Callable[[Scene], np.ndarray]:
+    """Return what takes the control page at a size, while the face speaks."""
+
+    def take(scene: Scene) -> np.ndarray:
+        speaking = (
+            'window.llia && llia.drawn > 50 && llia.facts.gallery && llia.facts.playing && '
+            'document.getElementById("stage").value === "latency" && '
+            '[...document.querySelectorAll("#gallery img")].every((each) => each.naturalWidth)'
+        )
+        browser = scene.page('control', size, speaking)
+        time.sleep(FIGURES)
+        browser.wait('llia.facts.playing', PATIENCE)
+        return browser.screenshot()
+
+    return take
+
+
 def timeline(scene: Scene) -> np.ndarray:
     """Run the demo, which draws its own timeline."""
     from llia_ros.demo import run_demo
@@ -121,6 +139,8 @@ SHOTS: dict[str, Callable[[Scene], np.ndarray]] = {
     'kiosk-1080x1920.jpg': kiosk((1080, 1920)),
     'kiosk-800x480.jpg': kiosk((800, 480)),
     'kiosk-debug.jpg': kiosk((1280, 720), '?debug=1'),
+    'control-1280x800.jpg': control((1280, 800)),
+    'control-800x480.jpg': control((800, 480)),
     'timeline.png': timeline,
 }
 LONGEST_SIDE = 960  # a page of text shows no more of it

@@ -52,13 +52,13 @@ def real(node: Any) -> set[tuple[Any, ...]]:
                 if way == 'pub'
                 else node.get_subscriptions_info_by_topic(entity.topic_name)
             )
-            (info,) = [info for info in infos if info.node_name == node.get_name()]
-            quality = info.qos_profile
-            depth = entity.qos_profile.depth  # which does not travel with discovery
-            assert quality.reliability == ReliabilityPolicy.RELIABLE
-            latched = quality.durability == DurabilityPolicy.TRANSIENT_LOCAL
-            assert info.topic_type == name_of(entity.msg_type)
-            found.add((way, entity.topic_name, info.topic_type, latched, depth))
+            for info in (info for info in infos if info.node_name == node.get_name()):
+                quality = info.qos_profile
+                depth = entity.qos_profile.depth  # which does not travel with discovery
+                assert quality.reliability == ReliabilityPolicy.RELIABLE
+                latched = quality.durability == DurabilityPolicy.TRANSIENT_LOCAL
+                assert info.topic_type == name_of(entity.msg_type)
+                found.add((way, entity.topic_name, info.topic_type, latched, depth))
     for service in node.services:
         name = node.resolve_service_name(service.srv_name)
         if not name.startswith(own):

@@ -8,32 +8,56 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import json
 import mimetypes
 import socket
-import struct
 import threading
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from importlib import resources
-from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from llia_ros.display.access import Access
+from llia_ros.display.connections import FAREWELL, Connections
+from llia_ros.display.headers import protect
+from llia_ros.display.mailbox import (
+    ALIVE,
+    HEADER,
+    MAX_SOUNDS,
+    PICTURE,
+    SOUND,
+    STATE_BYTES,
+    Item,
+    Mailbox,
+    unpack,
+)
 from llia_ros.display.page_meter import MOST_BYTES, PageMeter
 
-PICTURE, SOUND, ALIVE = 1, 2, 3
-# kind, padding, epoch, index, stamp (s), state as text; little endian. A multiple of 8 bytes, so
-# that the samples behind it are aligned for the browser's Int16Array.
-STATE_BYTES = 16
-HEADER = struct.Struct(f'<BxxxIqd{STATE_BYTES}s')
+__all__ = [
+    'ALIVE',
+    'HEADER',
+    'MAX_CLIENTS',
+    'MAX_SOUNDS',
+    'PICTURE',
+    'SOUND',
+    'DisplayServer',
+    'Item',
+    'Mailbox',
+    'ServerError',
+    'unpack',
+]
 
 MAX_CLIENTS = 16
-# Sound kept for a client that lags: half a second. What is older would be too late anyway.
-MAX_SOUNDS = 12
+# Bytes of a request's body; uploads, which count theirs themselves, may be larger.
+MOST_BODY = 16 * 1024
+# What a WebSocket is closed with when its frames are none, or too large.
+BROKEN = (
+    WSCloseCode.PROTOCOL_ERROR,
+    WSCloseCode.UNSUPPORTED_DATA,
+    WSCloseCode.INVALID_TEXT,
+    WSCloseCode.MESSAGE_TOO_BIG,
+)
 # What the kernel may hold for a client. The default of some MB would hide seconds of delay.
 SEND_BUFFER = 128 * 1024
 SEND_TIMEOUT = 10.0
@@ -41,77 +65,14 @@ SEND_TIMEOUT = 10.0
 ALIVE_SECONDS = 0.5
 
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
 class ServerError(ValueError):
     """The page cannot be served as asked."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One message to the page: a JPEG picture or the PCM sound of the frame `index`.
-
-    `stamp` is when the frame is to be seen (s of ROS time); `data` JPEG bytes or int16 mono.
-    """
-
-    kind: int
-    index: int
-    epoch: int
-    stamp: float
-    state: str
-    data: bytes
-
-    def packed(self) -> bytes:
-        """Header and data as they go over the WebSocket."""
-        epoch, state = self.epoch & 0xFFFFFFFF, self.state.encode()
-        return HEADER.pack(self.kind, epoch, self.index, self.stamp, state) + self.data
-
-
-def unpack(message: bytes) -> Item:
-    """Undo `Item.packed`, for clients written in Python."""
-    kind, epoch, index, stamp, state = HEADER.unpack_from(message)
-    name = state.rstrip(b'\0').decode()
-    return Item(kind, index, epoch, stamp, name, message[HEADER.size :])
-
-
-class Mailbox:
-    """What waits for one client: the latest picture and a little sound, never more."""
-
-    def __init__(self) -> None:
-        self.ready = asyncio.Event()
-        self.dropped = 0
-        self._picture: Item | None = None
-        self._sounds: deque[Item] = deque()
-
-    def put(self, item: Item) -> None:
-        """Leave an item; an older one gives way to it."""
-        if item.kind == PICTURE:
-            self.dropped += self._picture is not None
-            self._picture = item
-        else:
-            while self._sounds and (
-                self._sounds[0].epoch != item.epoch or len(self._sounds) >= MAX_SOUNDS
-            ):
-                self._sounds.popleft()
-                self.dropped += 1
-            self._sounds.append(item)
-        self.ready.set()
-
-    def take(self) -> list[Item]:
-        """Empty the mailbox: sound first, for it has to be scheduled before its picture."""
-        items = list(self._sounds)
-        self._sounds.clear()
-        if self._picture is not None:
-            items.append(self._picture)
-            self._picture = None
-        self.ready.clear()
-        return items
 
 
 class DisplayServer:
     """Serves the kiosk page at `http://host:port/` and streams to every page that is open.
 
+    `access` decides who may ask for anything; `routes` of other parts pass it as well.
     What pages report about themselves is in `meter`.
     `settings` of the page: how the picture lies on the screen.
     Raises ServerError when the address or the port cannot be had.
@@ -121,6 +82,8 @@ class DisplayServer:
         self,
         host: str = '127.0.0.1',
         port: int = 8080,
+        access: Access | None = None,
+        routes: Iterable[web.RouteDef] = (),
         settings: Mapping[str, object] | None = None,
     ) -> None:
         if not 1 <= port <= 65535:
@@ -128,13 +91,16 @@ class DisplayServer:
         self.host = host
         self.port = port
         self.url = f'http://{f"[{host}]" if ":" in host else host}:{port}/'
+        self.access = access or Access()
         self.meter = PageMeter()
+        self._routes = tuple(routes)
         self._page = _page_files()
         self._page['settings.json'] = json.dumps(dict(settings or {})).encode()
         self._mailboxes: set[Mailbox] = set()
         self._sockets: set[web.WebSocketResponse] = set()
         self._dropped = 0
         self._refused = 0
+        self._connections = Connections()
         self._latest: Item | None = None
         self._lock = threading.Lock()
         self._inbox: list[Item] = []
@@ -152,6 +118,15 @@ class DisplayServer:
             raise started[0]
 
     @property
+    def address(self) -> str:
+        """What to open in a browser: `url`, with the token where one is asked for."""
+        if not self.access.token:
+            return self.url
+        named = self.host in ('', '0.0.0.0', '::')
+        url = f'http://{socket.gethostname()}:{self.port}/' if named else self.url
+        return f'{url}?token={self.access.token}'
+
+    @property
     def clients(self) -> int:
         """Pages that are open now."""
         return len(self._mailboxes)
@@ -163,8 +138,8 @@ class DisplayServer:
 
     @property
     def refused(self) -> int:
-        """Connections refused for a foreign origin or host, or because there were too many."""
-        return self._refused
+        """Connections refused: who they were, how many, what they sent (docs/security.md)."""
+        return self.access.refused + self._connections.refused + self._refused
 
     def send(self, item: Item) -> None:
         """Hand an item to every open page; returns at once, from any thread.
@@ -207,25 +182,48 @@ class DisplayServer:
             self._loop.close()
 
     async def _serve(self, started: list[BaseException | None], bound: threading.Event) -> None:
-        app = web.Application(middlewares=[self._own_hosts_only])
+        connections = self._connections
+        app = web.Application(
+            middlewares=[connections.middleware, self.access.middleware],
+            client_max_size=MOST_BODY,
+        )
+        app.on_response_prepare.append(protect)
+        app.router.add_routes(self._routes)
         app.router.add_get('/stream', self._stream)
         app.router.add_get('/{name:[a-z.]*}', self._file)
-        runner = web.AppRunner(app, handle_signals=False, access_log=None)
+        # A body is never unpacked: small ones may unpack to large ones.
+        runner = web.AppRunner(
+            app,
+            handle_signals=False,
+            access_log=None,
+            auto_decompress=False,
+            lingering_time=FAREWELL,
+        )
         await runner.setup()
+        assert runner.server is not None
         try:
-            site = web.TCPSite(runner, self.host, self.port)
-            await site.start()
+            server = await self._loop.create_server(
+                connections.guarded(runner.server), self.host, self.port, start_serving=False
+            )
         except OSError as error:
             await runner.cleanup()
             started.append(self._address_error(error))
             bound.set()
             return
+        addresses = [each.getsockname()[0] for each in server.sockets]
+        self.access.serve(self.host, self.port, addresses)
+        await server.start_serving()
+        watch = asyncio.ensure_future(connections.watch())
         started.append(None)
         bound.set()
         await self._closing.wait()
+        server.close()
         for stream in tuple(self._sockets):
             await stream.close(code=WSCloseCode.GOING_AWAY, message=b'display is closing')
+        watch.cancel()
+        connections.close()
         await runner.cleanup()
+        await server.wait_closed()
 
     def _address_error(self, error: OSError) -> ServerError:
         if error.errno == errno.EADDRINUSE:
@@ -242,38 +240,14 @@ class DisplayServer:
             "'host' to an address of this machine"
         )
 
-    @web.middleware
-    async def _own_hosts_only(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse names that are not this machine's: a page elsewhere may point its name here."""
-        if not self._is_own(urlsplit(f'//{request.host}').hostname):
-            self._refused += 1
-            raise web.HTTPForbidden(text='unknown host name\n')
-        return await handler(request)
-
-    def _is_own(self, name: str | None) -> bool:
-        if name is None:
-            return False
-        try:
-            ipaddress.ip_address(name)
-            return True
-        except ValueError:
-            own = socket.gethostname().lower()
-            return name.lower() in ('localhost', own, f'{own}.local', self.host.lower())
-
     async def _file(self, request: web.Request) -> web.Response:
         name = request.match_info['name'] or 'index.html'
         if name not in self._page:
             raise web.HTTPNotFound(text='no such page\n')
         kind = mimetypes.guess_type(name)[0] or 'application/octet-stream'
-        headers = {'Cache-Control': 'no-cache', 'X-Content-Type-Options': 'nosniff'}
-        return web.Response(body=self._page[name], content_type=kind, headers=headers)
+        return web.Response(body=self._page[name], content_type=kind)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        origin = request.headers.get('Origin')
-        # Only browsers send an origin, and only they can be led here by a foreign page.
-        if origin is not None and urlsplit(origin).netloc != request.host:
-            self._refused += 1
-            raise web.HTTPForbidden(text='foreign origin\n')
         if len(self._mailboxes) >= MAX_CLIENTS:
             self._refused += 1
             raise web.HTTPServiceUnavailable(text='too many pages are open\n')
@@ -292,7 +266,8 @@ class DisplayServer:
             async for message in stream:
                 text = message.data if message.type == WSMsgType.TEXT else None
                 self.meter.take(mailbox, text, time.monotonic())
-            if stream.close_code == WSCloseCode.MESSAGE_TOO_BIG:
+            if stream.close_code in BROKEN:
+                self._refused += 1
                 self.meter.take(mailbox, None, time.monotonic())
         finally:
             self.meter.leave(mailbox)

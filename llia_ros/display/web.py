@@ -19,7 +19,7 @@ class WebOutput(Output):
     def __init__(self, server: DisplayServer, now: Callable[[], int]) -> None:
         self._server = server
         self._now = now
-        self.opened = f'the face is at {server.url}'
+        self.opened = f'the face is at {server.address}'
 
     def begin(self) -> None:
         """Count anew what pages report."""

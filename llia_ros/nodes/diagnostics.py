@@ -75,8 +75,10 @@ class Diagnostics:
         with self._lock:
             counts, last_drop = dict(self._counts), self._last_drop
             self._last_drop = ''
-        if last_drop and level == 'ok':
-            level, summary = 'warn', f'dropped {last_drop}'
+        if last_drop:
+            values = {**values, 'last drop': last_drop}
+            if level == 'ok':
+                level, summary = 'warn', f'dropped {last_drop}'
         name = self._node.get_fully_qualified_name()
         status = Status(name, level, summary, {**values, **counts})
         stamp = self._node.get_clock().now().nanoseconds

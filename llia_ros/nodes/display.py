@@ -11,6 +11,7 @@ from rclpy.logging import get_logger
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Int16MultiArray, String
 
+from llia_ros.display.access import Access
 from llia_ros.display.camera import Camera
 from llia_ros.display.gate import Gate
 from llia_ros.display.output import Output
@@ -20,6 +21,7 @@ from llia_ros.display.recording import Recording
 from llia_ros.display.server import DisplayServer
 from llia_ros.display.web import WebOutput
 from llia_ros.display.window import Window
+from llia_ros.nodes.control import ControlDesk
 from llia_ros.nodes.messages import (
     AUDIO_QOS,
     FRAME_QOS,
@@ -45,6 +47,7 @@ class Display(FaceNode[DisplayParameters]):
     def __init__(self, **options: Any) -> None:
         super().__init__('display', DisplayParameters, **options)
         self._outputs: list[Output] = []
+        self._desk: ControlDesk | None = None
         self._generation = 0
 
     def _begin(self) -> None:
@@ -76,13 +79,20 @@ class Display(FaceNode[DisplayParameters]):
         elif name == 'camera':
             output = Camera(wanted.camera_device, size, wanted.fit, wanted.rotate, FPS)
         else:
-            settings = {'fit': wanted.fit, 'rotate': wanted.rotate}
-            server = DisplayServer(wanted.host, wanted.port, settings=settings)
-            output = WebOutput(server, self.now)
+            output = WebOutput(self._served(), self.now)
         self.get_logger().info(output.opened)
         if output.warning:
             self.get_logger().warning(output.warning)
         return output
+
+    def _served(self) -> DisplayServer:
+        wanted = self.parameters.current
+        access = Access(wanted.token, [name for name in listed(wanted.names) if name])
+        if wanted.control:
+            self._desk = ControlDesk(self)
+        routes = self._desk.web.routes if self._desk is not None else ()
+        settings = {'fit': wanted.fit, 'rotate': wanted.rotate}
+        return DisplayServer(wanted.host, wanted.port, access, routes, settings)
 
     def activate(self) -> None:
         """Begin to show."""
@@ -93,9 +103,13 @@ class Display(FaceNode[DisplayParameters]):
         self.listen(String, 'dialogue/state', self._on_state, LATCHED_QOS)
         self.listen(Int16MultiArray, 'audio', self._on_sound, AUDIO_QOS)
         self.listen(CompressedImage, 'image_raw/compressed', self._on_picture, FRAME_QOS)
+        if self._desk is not None:
+            self._desk.open()
 
     def deactivate(self) -> None:
         """Show no more; what was received is still written."""
+        if self._desk is not None:
+            self._desk.close()
         # A page or a window that stays open must take what comes after the next activation.
         self._generation = self._gate.generation + 1
         for output in self._outputs:
@@ -103,6 +117,9 @@ class Display(FaceNode[DisplayParameters]):
 
     def cleanup(self) -> None:
         """Finish the file, give port, screen and camera back."""
+        desk, self._desk = self._desk, None
+        if desk is not None:
+            desk.web.close()
         while self._outputs:
             line = self._outputs.pop().close()
             if line:
@@ -125,6 +142,11 @@ class Display(FaceNode[DisplayParameters]):
             values |= {'latency p50 ms': float(p50), 'latency p95 ms': float(p95)}
         for output in self._outputs:
             values |= output.report()
+        if self._desk is not None:
+            values |= {
+                'control pages open': self._desk.web.pages,
+                'control messages refused': self._desk.web.mistakes,
+            }
         for level, lines in (
             ('error', [output.failure for output in self._outputs]),
             ('warn', [output.notice for output in self._outputs]),

@@ -213,6 +213,21 @@ class DisplayParameters(NodeParameters):
     )
     host: str = parameter('127.0.0.1', 'Address that the page is served on.', read_only=True)
     port: int = parameter(8080, 'Port of the page.', within=(1, 65535), read_only=True)
+    token: str = parameter(
+        '',
+        'Secret that the page asks for, 16 letters or more; `random` makes one at every start; '
+        'empty asks for none on a loopback address and is `random` on any other.',
+        read_only=True,
+    )
+    names: str = parameter(
+        '',
+        "Host names that the page may be asked for under besides this machine's own, "
+        'comma-separated.',
+        read_only=True,
+    )
+    control: bool = parameter(
+        True, 'Serve the control page, at /control of the same address.', read_only=True
+    )
     fit: str = parameter(
         'contain',
         'How the picture fills page, window and camera: with the whole of it on its own ground, '
@@ -255,6 +270,9 @@ class DisplayParameters(NodeParameters):
         'camera).',
         read_only=True,
     )
+    audio_type: str = _audio_type()
+    audio_rate: int = _audio_rate()
+    audio_channels: int = _audio_channels()
 
 
 NODES: dict[str, type[NodeParameters]] = {

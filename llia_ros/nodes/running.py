@@ -94,6 +94,17 @@ class FaceNode(LifecycleNode, Generic[P]):
             if self.context.ok():
                 raise
 
+    def stop_listening(self, subscription: Any) -> None:
+        """End a subscription that `listen` made, before the node is deactivated."""
+        self._topics.remove((self.destroy_subscription, subscription))
+        self.destroy_subscription(subscription)
+
+    def ask(self, service_type: type, name: str) -> Any:
+        """Make a client of a service."""
+        client = self.create_client(service_type, name)
+        self._topics.append((self.destroy_client, client))
+        return client
+
     def serve(self, service_type: type, name: str, callback: Callable[[Any, Any], Any]) -> Any:
         """Make a service."""
         service = self.create_service(service_type, name, callback)

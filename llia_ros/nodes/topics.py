@@ -211,6 +211,32 @@ TOPICS = (
     ),
     Topic('display', 'sub', 'audio', AUDIO, SOUND, 'The sound of each frame.'),
     Topic('display', 'sub', 'dialogue/state', TEXT, LATCHED, 'Of frames that do not tell it.'),
+    *(
+        Topic('display', 'pub', name, kind, quality, f'Control page: {meaning}.', chosen_by)
+        for name, kind, quality, meaning, chosen_by in (
+            ('robot_face/expression', TEXT, PLAIN, 'an expression was chosen', ''),
+            ('dialogue/override', TEXT, PLAIN, 'a state was chosen', ''),
+            ('portrait', 'sensor_msgs/msg/Image', LATCHED, 'a picture was uploaded', ''),
+            ('look_at', 'geometry_msgs/msg/PointStamped', PLAIN, 'the pad was touched', ''),
+            ('robot/audio', AUDIO, SOUND, 'a text is spoken', 'audio_type'),
+        )
+    ),
+    *(
+        Topic('display', 'sub', name, kind, quality, f'Control page: {meaning}.')
+        for name, kind, quality, meaning in (
+            ('robot_face/expression', TEXT, PLAIN, 'what others have chosen'),
+            ('dialogue/override', TEXT, PLAIN, 'what others have chosen'),
+            ('playing', FLAG, LATCHED, 'a lamp'),
+            ('user/is_speaking', FLAG, LATCHED, 'a lamp'),
+            ('robot/is_speaking', FLAG, LATCHED, 'a lamp'),
+            (
+                '/diagnostics',
+                'diagnostic_msgs/msg/DiagnosticArray',
+                PLAIN,
+                'latencies. While a page is open it hears `user/audio`, too',
+            ),
+        )
+    ),
 )
 # Every node has it, from before it is configured.
 DIAGNOSTICS = Topic(
