@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 
 from llia_ros.display.access import Handler
 from llia_ros.display.limits import RateLimit, network
@@ -19,7 +19,7 @@ from llia_ros.display.limits import RateLimit, network
 MOST, MOST_OF_ADDRESS = 256, 64
 # s that a connection may wait for its next request to be complete, and for an answer, its body
 # received meanwhile.
-REQUEST_TIMEOUT, ANSWER_TIMEOUT = 10.0, 30.0
+REQUEST_TIMEOUT, ANSWER_TIMEOUT = 5.0, 30.0
 # s that a client has to read why it is refused, while nothing of it is read any more.
 FAREWELL = 1.0
 CHECK = 0.5
@@ -27,12 +27,23 @@ CHECK = 0.5
 # commands and reports of some 2 kB a second, much less.
 REQUEST_BYTES = (256 * 1024, 9 * 1024 * 1024)
 STREAM_BYTES = (32 * 1024, 128 * 1024)
+# What a WebSocket is closed with when its frames are none, or too large.
+BROKEN = (
+    WSCloseCode.PROTOCOL_ERROR,
+    WSCloseCode.UNSUPPORTED_DATA,
+    WSCloseCode.INVALID_TEXT,
+    WSCloseCode.MESSAGE_TOO_BIG,
+)
 # Requests of one connection: a page has some 20 files.
 REQUESTS = (20, 100)
 
 
 class Connections:
-    """All connections of one server; counts those that it ended for what they did."""
+    """All connections of one server; counts what it refused.
+
+    That is: answers from 400 on, WebSockets closed for what their frames were, and connections
+    that were ended for what they did or gave way to newer ones, before they asked for anything.
+    """
 
     def __init__(self) -> None:
         self.refused = 0
@@ -58,9 +69,17 @@ class Connections:
             raise web.HTTPTooManyRequests(text='too many requests\n')
         connection.answering(bool(web.WebSocketResponse().can_prepare(request)))
         try:
-            return await handler(request)
+            answer = await handler(request)
+        except web.HTTPError:
+            self.refused += 1
+            raise
         finally:
             connection.waiting()
+        if isinstance(answer, web.WebSocketResponse):
+            self.refused += answer.close_code in BROKEN
+        else:
+            self.refused += answer.status >= 400
+        return answer
 
     async def watch(self) -> None:
         """End those whose time is up, for ever."""
