@@ -231,19 +231,17 @@ def test_who_has_no_right_is_refused(stage: Stage) -> None:
     assert stage.refused() == before + len(answers) + len(guessed)
 
 
-@pytest.mark.parametrize('host', ['127.0.0.1', '0.0.0.0'], ids=['loopback', 'everywhere'])
-def test_the_address_that_is_printed_opens_the_page_and_no_other(
-    start: Start, host: str, tmp_path: Path
+def test_off_loopback_the_address_that_is_printed_opens_the_page_and_no_other(
+    start: Start,
 ) -> None:
     port = free_port()
-    node = start(
-        'display', host=host, port=port, **({'token': 'random'} if host[0] == '1' else {})
-    )
+    node = start('display', host='0.0.0.0', port=port)
     printed = until(lambda: re.findall(r'http://\S+', node.output))
     [(name, token)] = re.findall(rf'^http://(.+):{port}/\?token=([\w-]+)$', '\n'.join(printed))
     assert len(token) >= 43 and node.output.count(token) == 1
-    assert name == ('127.0.0.1' if host[0] == '1' else socket.gethostname())
+    assert name == socket.gethostname()
     url = f'http://127.0.0.1:{port}/'
+    entry = f'{url}?token={token}&debug=1'
 
     async def visit() -> list[object]:
         jar = aiohttp.CookieJar(unsafe=True)
@@ -251,9 +249,7 @@ def test_the_address_that_is_printed_opens_the_page_and_no_other(
             seen: list[object] = []
             async with session.get(url) as answer:
                 seen.append(answer.status)
-            async with session.get(
-                f'{url}?token={token}&debug=1', allow_redirects=False
-            ) as answer:
+            async with session.get(entry, allow_redirects=False) as answer:
                 seen += [answer.status, answer.headers['Location']]
                 cookie = answer.headers['Set-Cookie']
                 assert 'HttpOnly' in cookie and 'SameSite=Strict' in cookie
@@ -377,6 +373,9 @@ def test_a_thousand_connections_and_slow_ones_hold_nobody_up(stage: Stage) -> No
         crowd = await asyncio.gather(
             *(asyncio.open_connection('127.0.0.1', stage.port) for _ in range(1000))
         )
+        # Half a line each: what was never accepted would be open at this end for minutes.
+        for _, writer in crowd:
+            writer.write(b'GET')
         # Somebody who asks at once gets an answer while all the others only wait.
         good = status(await talk(stage.port, request('GET / HTTP/1.1')))
         slow = await asyncio.open_connection('127.0.0.1', stage.port)

@@ -7,11 +7,13 @@ a request says are in `access`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
 
-from aiohttp import WSCloseCode, web
+from aiohttp import WebSocketError, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from llia_ros.display.access import Handler
 from llia_ros.display.limits import RateLimit, network
@@ -27,15 +29,12 @@ CHECK = 0.5
 # commands and reports of some 2 kB a second, much less.
 REQUEST_BYTES = (256 * 1024, 9 * 1024 * 1024)
 STREAM_BYTES = (32 * 1024, 128 * 1024)
-# What a WebSocket is closed with when its frames are none, or too large.
-BROKEN = (
-    WSCloseCode.PROTOCOL_ERROR,
-    WSCloseCode.UNSUPPORTED_DATA,
-    WSCloseCode.INVALID_TEXT,
-    WSCloseCode.MESSAGE_TOO_BIG,
-)
 # Requests of one connection: a page has some 20 files.
 REQUESTS = (20, 100)
+
+log = logging.getLogger(__name__)
+# What is sent may be anything: a traceback of each would fill the disk.
+log.addFilter(lambda record: not isinstance((record.exc_info or (0, 0))[1], HttpProcessingError))
 
 
 class Connections:
@@ -76,7 +75,7 @@ class Connections:
         finally:
             connection.waiting()
         if isinstance(answer, web.WebSocketResponse):
-            self.refused += answer.close_code in BROKEN
+            self.refused += isinstance(answer.exception(), WebSocketError)
         else:
             self.refused += answer.status >= 400
         return answer

@@ -15,10 +15,10 @@ import time
 from collections.abc import Iterable
 from importlib import resources
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
 from llia_ros.display.access import Access
-from llia_ros.display.connections import BROKEN, FAREWELL, Connections
+from llia_ros.display.connections import FAREWELL, Connections, log
 from llia_ros.display.headers import protect
 from llia_ros.display.mailbox import (
     HEADER,
@@ -180,6 +180,7 @@ class DisplayServer:
             app,
             handle_signals=False,
             access_log=None,
+            logger=log,
             auto_decompress=False,
             lingering_time=FAREWELL,
         )
@@ -249,7 +250,7 @@ class DisplayServer:
             async for message in stream:
                 text = message.data if message.type == WSMsgType.TEXT else None
                 self.meter.take(mailbox, text, time.monotonic())
-            if stream.close_code in BROKEN:
+            if isinstance(stream.exception(), WebSocketError):
                 self.meter.take(mailbox, None, time.monotonic())
         finally:
             self.meter.leave(mailbox)
