@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable
 from importlib import resources
 
-from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from llia_ros.display.access import Access
 from llia_ros.display.connections import FAREWELL, Connections, log
@@ -250,8 +250,6 @@ class DisplayServer:
             async for message in stream:
                 text = message.data if message.type == WSMsgType.TEXT else None
                 self.meter.take(mailbox, text, time.monotonic())
-            if isinstance(stream.exception(), WebSocketError):
-                self.meter.take(mailbox, None, time.monotonic())
         finally:
             self.meter.leave(mailbox)
             sender.cancel()
