@@ -35,7 +35,7 @@ class AccessError(ValueError):
 
 
 class Access:
-    """Decides about every request; counts those that it refused.
+    """Decides about every request.
 
     `token`: empty asks for none on a loopback address and makes a random one for any other;
     'random' makes one anyway; else the token itself, which is asked for on every address.
@@ -56,7 +56,6 @@ class Access:
         self._given = token
         # Until the address is known nobody gets in.
         self.token = secrets.token_urlsafe() if token in ('', RANDOM) else token
-        self.refused = 0
         self._cookie = 'llia'
         self._wrong = AddressLimits(WRONG_RATE, WRONG_BURST)
 
@@ -73,13 +72,8 @@ class Access:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let a request through, or raise the answer that refuses it."""
-        try:
-            self._check_names(request)
-            granted = self._check_token(request)
-        except web.HTTPError:
-            self.refused += 1
-            raise
-        return granted or await handler(request)
+        self._check_names(request)
+        return self._check_token(request) or await handler(request)
 
     def _check_names(self, request: web.Request) -> None:
         """Refuse names that are not this machine's: a page elsewhere may point its name here."""

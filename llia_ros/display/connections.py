@@ -7,11 +7,13 @@ a request says are in `access`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
 
-from aiohttp import web
+from aiohttp import WebSocketError, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from llia_ros.display.access import Handler
 from llia_ros.display.limits import RateLimit, network
@@ -19,7 +21,7 @@ from llia_ros.display.limits import RateLimit, network
 MOST, MOST_OF_ADDRESS = 256, 64
 # s that a connection may wait for its next request to be complete, and for an answer, its body
 # received meanwhile.
-REQUEST_TIMEOUT, ANSWER_TIMEOUT = 10.0, 30.0
+REQUEST_TIMEOUT, ANSWER_TIMEOUT = 5.0, 30.0
 # s that a client has to read why it is refused, while nothing of it is read any more.
 FAREWELL = 1.0
 CHECK = 0.5
@@ -30,9 +32,17 @@ STREAM_BYTES = (32 * 1024, 128 * 1024)
 # Requests of one connection: a page has some 20 files.
 REQUESTS = (20, 100)
 
+log = logging.getLogger(__name__)
+# What is sent may be anything: a traceback of each would fill the disk.
+log.addFilter(lambda record: not isinstance((record.exc_info or (0, 0))[1], HttpProcessingError))
+
 
 class Connections:
-    """All connections of one server; counts those that it ended for what they did."""
+    """All connections of one server; counts what it refused.
+
+    That is: answers from 400 on, WebSockets closed for what their frames were, and connections
+    that were ended for what they did or gave way to newer ones, before they asked for anything.
+    """
 
     def __init__(self) -> None:
         self.refused = 0
@@ -58,9 +68,17 @@ class Connections:
             raise web.HTTPTooManyRequests(text='too many requests\n')
         connection.answering(bool(web.WebSocketResponse().can_prepare(request)))
         try:
-            return await handler(request)
+            answer = await handler(request)
+        except web.HTTPError:
+            self.refused += 1
+            raise
         finally:
             connection.waiting()
+        if isinstance(answer, web.WebSocketResponse):
+            self.refused += isinstance(answer.exception(), WebSocketError)
+        else:
+            self.refused += answer.status >= 400
+        return answer
 
     async def watch(self) -> None:
         """End those whose time is up, for ever."""

@@ -19,7 +19,7 @@ from importlib import resources
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from llia_ros.display.access import Access
-from llia_ros.display.connections import FAREWELL, Connections
+from llia_ros.display.connections import FAREWELL, Connections, log
 from llia_ros.display.headers import protect
 from llia_ros.display.mailbox import (
     ALIVE,
@@ -51,13 +51,6 @@ __all__ = [
 MAX_CLIENTS = 16
 # Bytes of a request's body; uploads, which count theirs themselves, may be larger.
 MOST_BODY = 16 * 1024
-# What a WebSocket is closed with when its frames are none, or too large.
-BROKEN = (
-    WSCloseCode.PROTOCOL_ERROR,
-    WSCloseCode.UNSUPPORTED_DATA,
-    WSCloseCode.INVALID_TEXT,
-    WSCloseCode.MESSAGE_TOO_BIG,
-)
 # What the kernel may hold for a client. The default of some MB would hide seconds of delay.
 SEND_BUFFER = 128 * 1024
 SEND_TIMEOUT = 10.0
@@ -99,7 +92,6 @@ class DisplayServer:
         self._mailboxes: set[Mailbox] = set()
         self._sockets: set[web.WebSocketResponse] = set()
         self._dropped = 0
-        self._refused = 0
         self._connections = Connections()
         self._latest: Item | None = None
         self._lock = threading.Lock()
@@ -139,7 +131,7 @@ class DisplayServer:
     @property
     def refused(self) -> int:
         """Connections refused: who they were, how many, what they sent (docs/security.md)."""
-        return self.access.refused + self._connections.refused + self._refused
+        return self._connections.refused
 
     def send(self, item: Item) -> None:
         """Hand an item to every open page; returns at once, from any thread.
@@ -196,6 +188,7 @@ class DisplayServer:
             app,
             handle_signals=False,
             access_log=None,
+            logger=log,
             auto_decompress=False,
             lingering_time=FAREWELL,
         )
@@ -249,7 +242,6 @@ class DisplayServer:
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         if len(self._mailboxes) >= MAX_CLIENTS:
-            self._refused += 1
             raise web.HTTPServiceUnavailable(text='too many pages are open\n')
         _limit_send_buffer(request)
         stream = web.WebSocketResponse(
@@ -266,9 +258,6 @@ class DisplayServer:
             async for message in stream:
                 text = message.data if message.type == WSMsgType.TEXT else None
                 self.meter.take(mailbox, text, time.monotonic())
-            if stream.close_code in BROKEN:
-                self._refused += 1
-                self.meter.take(mailbox, None, time.monotonic())
         finally:
             self.meter.leave(mailbox)
             sender.cancel()
