@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from llia_ros.model import sd15
-from llia_ros.model.config import MOTION, ModelConfig, from_dict
+from llia_ros.model.config import MOTION, ModelConfig
+from llia_ros.model.folder import read_config
 from llia_ros.model.schedule import sample
+from llia_ros.model.sd15 import FullScaleConfig
 
 
 class Runner(Protocol):
@@ -33,13 +33,7 @@ class Runner(Protocol):
         """Return what surrounds each call, of the decoder's thread or of the other's."""
 
 
-def graph_config(folder: Path) -> ModelConfig | sd15.FullScaleConfig:
-    """Return the configuration of a model folder, of either scale."""
-    values = json.loads((folder / 'model.json').read_text())['config']
-    return sd15.from_dict(values) if 'locator_channels' in values else from_dict(values)
-
-
-def graph_lengths(cfg: ModelConfig | sd15.FullScaleConfig) -> dict[str, tuple[int, ...]]:
+def graph_lengths(cfg: ModelConfig | FullScaleConfig) -> dict[str, tuple[int, ...]]:
     """Return the numbers of frames, or of pictures, that each graph of a model is run with."""
     clips, past = cfg.clip_lengths, cfg.past_frames
     lengths = {'encoder': (1,), 'animator': (1,), 'decoder': clips}
@@ -154,7 +148,7 @@ class GraphBackend:
 
 def graph_backend(name: str, folder: Path, runner: Runner) -> GraphBackend:
     """Return a backend of a model folder's graphs, of either scale."""
-    config = graph_config(folder)
+    config = read_config(folder)
     if isinstance(config, ModelConfig):
         return GraphBackend(name, config, runner)
     from llia_ros.runtime.backends.full_graphs import FullGraphBackend

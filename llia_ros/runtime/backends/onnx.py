@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from llia_ros.runtime.backends.graphs import GraphBackend, graph_backend, graph_config
+from llia_ros.model.folder import read_config
+from llia_ros.runtime.backends.graphs import GraphBackend, graph_backend
 from llia_ros.runtime.backends.onnx_files import onnx_folder, onnx_manifest
 
 
@@ -65,5 +66,5 @@ def onnx_backend(
     ValueError where the graphs are missing or of other weights.
     """
     folder = Path(folder)
-    place = onnx_folder(folder, graph_config(folder), precision)
+    place = onnx_folder(folder, read_config(folder), precision)
     return graph_backend('onnx', folder, OnnxRunner(place, threads, providers))
