@@ -53,7 +53,7 @@ def run_stages(whole, *stages):
 def trained(tmp_path_factory):
     """A training of a few steps: too short to draw well, long enough to use every part."""
     out = tmp_path_factory.mktemp('train')
-    whole = recipe.Recipe('tiny', 0.6, out)
+    whole = recipe.Recipe('tiny', 0.4, out)
     run_stages(whole, *STAGES[:3], 'data', *STAGES[3:])
     return out, whole
 
@@ -63,7 +63,7 @@ def test_every_stage_leaves_checkpoint_log_and_sheet(trained):
     for stage in STAGES:
         assert (out / f'{stage}.pt').exists()
         figures = [json.loads(line) for line in open(out / f'{stage}.jsonl')]
-        assert figures[-1]['step'] == np.ceil(36 * recipe.SHARES[stage]), stage
+        assert figures[-1]['step'] == np.ceil(24 * recipe.SHARES[stage]), stage
         if stage not in ('animator', 'hearing', 'visemes'):
             assert (out / f'{stage}.png').stat().st_size > 1000
 
