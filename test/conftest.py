@@ -19,16 +19,35 @@ from pathlib import Path
 from typing import Any
 
 RUN = os.environ.get('PYTEST_XDIST_TESTRUNUID')  # where tests run in several processes
-WORKER = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
+
+
+class Domain:
+    """A ROS domain that no other tests of this machine are in, as long as this object lives."""
+
+    def __init__(self) -> None:
+        # `llia demo` takes 30 to 89; above 101 its ports are those that the system gives away.
+        numbers = [*range(1, 30), *range(90, 102)]
+        first = os.getpid() % len(numbers)
+        for number in numbers[first:] + numbers[:first]:
+            mark = Path(tempfile.gettempdir()) / f'llia_ros_test_domain_{number}'
+            try:
+                self._mark = mark.open('w')
+                fcntl.flock(self._mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:  # somebody else is in it, or its mark is another user's
+                continue
+            self.number = number
+            return
+        raise RuntimeError('tests run in every ROS domain: wait until some have ended')
+
+
+DOMAIN = Domain()
 if RUN:
     os.environ.setdefault('OMP_NUM_THREADS', '1')  # torch's: there are as many workers as cores
 
-# Before rclpy is imported by anybody: a graph that nobody else is in. `llia demo` takes 30 to 89.
-DOMAINS = (*range(1, 30), *range(90, 102))
+# Before rclpy is imported by anybody: a graph that nobody else is in.
 os.environ['ROS_PYTHON_CHECK_FIELDS'] = '1'
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-RUNNER = os.getppid() if RUN else os.getpid()
-os.environ['ROS_DOMAIN_ID'] = str(DOMAINS[(2 * RUNNER + WORKER) % len(DOMAINS)])
+os.environ['ROS_DOMAIN_ID'] = str(DOMAIN.number)
 os.environ['ROS_LOG_DIR'] = tempfile.mkdtemp(prefix='llia_ros_test_')
 
 import numpy as np  # noqa: E402
