@@ -59,14 +59,16 @@ def train(
     minutes: float,
     out: Path,
     seed: int = 0,
+    start: ExpressionAnimator | None = None,
 ) -> ExpressionAnimator:
     """Train the animator from neutral portraits to all others; returns averaged weights.
 
+    Goes on from the weights of `start` where given.
     The last 32 faces are held out: the log's `held` is the share of the change not explained.
     """
     torch.manual_seed(seed)
     where, rng = device(), np.random.default_rng(seed)
-    model = ExpressionAnimator(cfg.codec.latent_channels).to(where)
+    model = (start or ExpressionAnimator(cfg.codec.latent_channels)).to(where)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.98), weight_decay=0)
     run = Run('animator', model, optimizer, minutes, out)
     held = len(latents) - 32

@@ -207,7 +207,8 @@ class Recipe:
         pairs = animator.portraits(
             self.cfg, self.codec().encoder, count, self.out / 'portraits.npz', self.seed + 5
         )
-        animator.train(self.cfg, *pairs, self._minutes('animator'), self.out, self.seed)
+        start = self._first_face().animator if self.start else None
+        animator.train(self.cfg, *pairs, self._minutes('animator'), self.out, self.seed, start)
 
     def train_judge(self) -> None:
         """Train the judge that evaluation asks."""
