@@ -7,6 +7,8 @@ BIN := .venv/bin
 # Named first and by itself: left to the other requirements, pip may take a build of several GB
 # for GPUs that are not there. The package itself takes any torch >= 2.2.
 TORCH ?= torch==2.13.0
+# Processes that tests run in; files go to whoever is free, slow ones not last.
+WORKERS ?= 2
 
 .PHONY: venv dev demo test lint format clean
 
@@ -33,7 +35,7 @@ lint: dev
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 format: dev
 	$(BIN)/ruff check --fix .

@@ -1,5 +1,10 @@
-"""What tests share: a ROS graph of their own, the real console scripts, sounds, PulseAudio."""
+"""What tests share: a ROS graph of their own, the real console scripts, sounds, PulseAudio.
 
+Tests run in two processes at once (pytest-xdist), each with a ROS graph of its own; those that
+judge the time that passes are marked `alone`, and no other test runs beside them.
+"""
+
+import fcntl
 import json
 import os
 import shutil
@@ -9,13 +14,40 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+RUN = os.environ.get('PYTEST_XDIST_TESTRUNUID')  # where tests run in several processes
+
+
+class Domain:
+    """A ROS domain that no other tests of this machine are in, as long as this object lives."""
+
+    def __init__(self) -> None:
+        # `llia demo` takes 30 to 89; above 101 its ports are those that the system gives away.
+        numbers = [*range(1, 30), *range(90, 102)]
+        first = os.getpid() % len(numbers)
+        for number in numbers[first:] + numbers[:first]:
+            mark = Path(tempfile.gettempdir()) / f'llia_ros_test_domain_{number}'
+            try:
+                self._mark = mark.open('w')
+                fcntl.flock(self._mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:  # somebody else is in it, or its mark is another user's
+                continue
+            self.number = number
+            return
+        raise RuntimeError('tests run in every ROS domain: wait until some have ended')
+
+
+DOMAIN = Domain()
+if RUN:
+    os.environ.setdefault('OMP_NUM_THREADS', '1')  # torch's: there are as many workers as cores
 
 # Before rclpy is imported by anybody: a graph that nobody else is in.
 os.environ['ROS_PYTHON_CHECK_FIELDS'] = '1'
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+os.environ['ROS_DOMAIN_ID'] = str(DOMAIN.number)
 os.environ['ROS_LOG_DIR'] = tempfile.mkdtemp(prefix='llia_ros_test_')
 
 import numpy as np  # noqa: E402
@@ -26,6 +58,31 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS = Path(sysconfig.get_path('scripts'))
 PATIENCE = 30.0
 ANSWER = 5.0
+
+
+@contextmanager
+def beside_others(alone: bool) -> Iterator[None]:
+    """Hold back the other processes' tests while a test runs `alone`, and the other way round."""
+    if not RUN:
+        yield
+        return
+    place = Path(tempfile.gettempdir())
+    # Whoever waits to be alone holds the door, so that no others come in meanwhile.
+    with (
+        (place / f'llia_ros_test_door_{RUN}').open('w') as door,
+        (place / f'llia_ros_test_room_{RUN}').open('w') as room,
+    ):
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Run a test, with its fixtures, alone where it is so marked."""
+    with beside_others(item.get_closest_marker('alone') is not None):
+        yield
 
 
 def until(condition: Callable[[], Any], seconds: float = PATIENCE, step: float = 0.02) -> Any:

@@ -126,6 +126,7 @@ def test_a_model_that_is_not_there_fails_configuration_with_its_reason(
             node.destroy_node()
 
 
+@pytest.mark.alone
 def test_every_picture_has_its_sound_under_the_same_stamp(running, probe: Probe) -> None:
     sounds = probe.hear(Int16MultiArray, 'audio', AUDIO_QOS)
     jpegs = probe.hear(CompressedImage, 'image_raw/compressed', FRAME_QOS)

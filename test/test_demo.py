@@ -53,6 +53,7 @@ def living(log_folder: Path) -> Iterator[int]:
             continue
 
 
+@pytest.mark.alone
 def test_a_conversation_is_held_filmed_seen_and_measured(tmp_path):
     portraits = Path(llia_ros.__file__).parent / 'weights/tiny/portraits'
     portrait = cv2.imread(str(portraits / 'mint.png'))[..., ::-1]

@@ -45,6 +45,7 @@ def test_a_recording_holds_every_picture_with_its_sound(
     assert 0.2 < np.abs(heard[4800:-4800]).max() < 0.3
 
 
+@pytest.mark.alone
 def test_a_page_gets_pictures_and_sound_and_nothing_old_after_an_interruption(
     probe: Probe, start: Start
 ) -> None:

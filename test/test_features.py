@@ -15,13 +15,19 @@ from llia_ros.audio.features import (
     log_mel,
     windows,
 )
-from llia_ros.model.config import AudioConfig
+from llia_ros.model import viseme_predictor
+from llia_ros.model.config import AudioConfig, tiny
 
 CONFIG = AudioConfig()
 
 
 def noise(count: int, seed: int = 0) -> np.ndarray:
     return (np.random.default_rng(seed).normal(size=count) * 3000).astype(np.int16)
+
+
+def test_a_frame_has_the_columns_that_models_take_it_to_have():
+    assert COLUMNS_PER_FRAME == viseme_predictor.COLUMNS_PER_FRAME
+    assert COLUMNS_PER_FRAME * HOP == tiny().samples_per_frame
 
 
 @settings(max_examples=60, deadline=None)

@@ -156,6 +156,7 @@ def test_a_face_speaks_listens_and_idles_for_a_plain_node_and_a_page(
     assert graph.course() == ['idle', 'speaking', 'idle', 'listening', 'idle']
 
 
+@pytest.mark.alone
 def test_an_interrupt_ends_the_old_speech_at_the_display(graph: Graph, speak) -> None:
     text = 'This is a rather long story, of which only the beginning will be heard. ' * 2
     graph.say(files.read(speak(text)), 'robot/audio')

@@ -8,9 +8,10 @@ from llia_ros.audio.features import log_mel, windows
 from llia_ros.model.config import MOUTH, tiny
 from llia_ros.model.viseme_predictor import VisemePredictor
 from llia_ros.training import hearing, sounds
+from llia_ros.training.espeak import SpeechError, use_data
 from llia_ros.training.invented_voices import invent
 from llia_ros.training.measures import correlation
-from llia_ros.training.speech import SpeechError, speak, use_data
+from llia_ros.training.speech import speak
 
 CFG = tiny().audio
 

@@ -34,7 +34,12 @@ MAY_USE_TORCH = (
     'runtime/tensor_files.py',
     'runtime/quantize.py',
 )
-FREE_OF_TORCH = ('model/config.py', 'model/sd15.py', 'model/pretrained.py')
+FREE_OF_TORCH = (
+    'model/config.py',
+    'model/folder.py',
+    'model/sd15.py',
+    'model/pretrained.py',
+)
 # Only a node knows ROS 2.
 ROS = {
     'rclpy',

@@ -116,6 +116,7 @@ def test_text_is_shown_only_when_asked_for(tmp_path):
         assert word in text
 
 
+@pytest.mark.alone
 def test_the_picture_that_is_seen_belongs_to_the_sound_that_is_heard(tmp_path):
     bright, dark = jpeg((250, 250, 250), (0, 0, 0)), jpeg((0, 0, 0), (0, 0, 0))
 
@@ -140,6 +141,7 @@ def test_the_picture_that_is_seen_belongs_to_the_sound_that_is_heard(tmp_path):
     assert 0 < measured['page fps'] <= 26 and measured['page reports dropped'] == 0
 
 
+@pytest.mark.alone
 def test_an_interruption_silences_what_was_scheduled_and_shows_the_new_face(tmp_path):
     with closing(DisplayServer(port=free_port())) as server:
         with Browser(tmp_path, (600, 600), SOUND_ALLOWED) as browser:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from llia_ros.model.config import MOUTH
-from llia_ros.training import speech
+from llia_ros.training import espeak
 from llia_ros.training.augment import augment, non_speech
 from llia_ros.training.speech import (
     TRAIN_TEXTS,
@@ -326,10 +326,10 @@ def test_an_unknown_voice_is_named():
 
 
 def test_a_missing_library_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(speech, '_NAMES', ('libnothing-of-the-kind.so',))
-    monkeypatch.setattr(speech.ctypes.util, 'find_library', lambda name: None)
+    monkeypatch.setattr(espeak, '_NAMES', ('libnothing-of-the-kind.so',))
+    monkeypatch.setattr(espeak.ctypes.util, 'find_library', lambda name: None)
     with pytest.raises(SpeechError, match='apt-get install espeak-ng'):
-        speech._load()
+        espeak._load()
 
 
 def _banana(voice: str) -> Utterance:

@@ -1,34 +1,60 @@
 """The whole training runs, resumes, and each of its parts teaches what it should."""
 
 import json
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from llia_ros.model.codec import Codec
 from llia_ros.model.config import STATES, tiny
 from llia_ros.model.face import FaceModel
-from llia_ros.model.weights import load_model
+from llia_ros.model.weights import load_model, save_model
 from llia_ros.runtime.backends import model_folder
-from llia_ros.training import dataset, recipe
+from llia_ros.training import codec, dataset, recipe, run
 from llia_ros.training.dataset import ClipSampler, box_weights
 from llia_ros.training.muon import Muon, orthogonal, split
 from llia_ros.training.run import Run
 from llia_ros.training.scenes import FRAMES, Voices, make_scene
+from llia_ros.training.sheets import Sheet
 
 STAGES = ('codec', 'hearing', 'visemes', 'pictures', 'teacher', 'student', 'animator', 'decoder')
 
 
+def small():
+    """The preset with pictures a quarter as large: all that a training does, in less time."""
+    return replace(tiny(), codec=replace(tiny().codec, size=256))
+
+
+@pytest.fixture(scope='module', autouse=True)
+def small_pictures():
+    patch = pytest.MonkeyPatch()
+    patch.setitem(recipe.PRESETS, 'tiny', small)
+    patch.setattr(recipe, 'Sheet', lambda cfg, codec, scenes=2: Sheet(cfg, codec, scenes))
+    patch.setattr(dataset, 'SHARD', 3)
+    patch.setattr(codec, 'BATCH', 8)
+    yield
+    patch.undo()
+
+
+def run_stages(whole, *stages):
+    """Run stages as if each step took a second, so that they have as many on any machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, 'time', SimpleNamespace(monotonic=partial(next, count())))
+        for stage in stages:
+            whole.run(stage)
+
+
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
-    """A training of seconds: too short to draw well, long enough to use every part."""
+    """A training of a few steps: too short to draw well, long enough to use every part."""
     out = tmp_path_factory.mktemp('train')
-    patch = pytest.MonkeyPatch()
-    patch.setattr(dataset, 'SHARD', 3)
-    whole = recipe.Recipe('tiny', 0.6, out)
-    for stage in (*STAGES[:3], 'data', *STAGES[3:]):
-        whole.run(stage)
-    patch.undo()
+    whole = recipe.Recipe('tiny', 0.4, out)
+    run_stages(whole, *STAGES[:3], 'data', *STAGES[3:])
     return out, whole
 
 
@@ -37,7 +63,7 @@ def test_every_stage_leaves_checkpoint_log_and_sheet(trained):
     for stage in STAGES:
         assert (out / f'{stage}.pt').exists()
         figures = [json.loads(line) for line in open(out / f'{stage}.jsonl')]
-        assert figures[-1]['step'] >= 1
+        assert figures[-1]['step'] == np.ceil(24 * recipe.SHARES[stage]), stage
         if stage not in ('animator', 'hearing', 'visemes'):
             assert (out / f'{stage}.png').stat().st_size > 1000
 
@@ -73,16 +99,22 @@ def test_unknown_stages_presets_and_budgets_are_refused(tmp_path):
 
 def test_a_training_goes_on_from_a_model_that_ships(trained, tmp_path):
     out, _ = trained
-    start = model_folder('tiny')
-    more = recipe.Recipe('tiny', 0.15, tmp_path, start=start)
-    more.scenes = out / 'scenes'
-    more.run('codec')
+    with pytest.raises(ValueError, match='model of other sizes'):
+        recipe.Recipe('tiny', 1, tmp_path, start=model_folder('tiny'))
+    given = load_model(model_folder('tiny'))
+    start, fresh = (FaceModel(small()), Codec(small().codec)), FaceModel(small())
+    for ours, theirs in zip(start, given):
+        ours.load_state_dict(theirs.state_dict())
+    save_model(tmp_path / 'start', *start)
+    more = recipe.Recipe('tiny', 0.15, tmp_path, start=tmp_path / 'start')
+    more.stills = out / 'stills'
+    run_stages(more, 'codec')
     assert not (tmp_path / 'codec.pt').exists()
-    more.run('pictures')
-    shipped = load_model(start)[0].denoiser.conv_in.weight
-    learned = more.face('pictures').denoiser.conv_in.weight
-    fresh = FaceModel(tiny()).denoiser.conv_in.weight
-    assert 0 < (learned - shipped).norm() < 0.3 * (fresh - shipped).norm()
+    run_stages(more, 'pictures')
+    shipped, learned, other = (
+        face.denoiser.conv_in.weight for face in (given[0], more.face('pictures'), fresh)
+    )
+    assert 0 < (learned - shipped).norm() < 0.3 * (other - shipped).norm()
 
 
 def test_the_better_of_teacher_and_student_is_exported(trained, monkeypatch):
@@ -102,13 +134,13 @@ def test_a_run_resumes_where_it_stopped(tmp_path):
         model = torch.nn.Linear(2, 1)
         return model, torch.optim.AdamW(model.parameters(), lr=0.1)
 
-    def steps(run, model, optimizer, count):
-        for step in run.steps():
+    def steps(training, model, optimizer, most):
+        for step in training.steps():
             optimizer.zero_grad()
             model(torch.ones(1, 2)).square().sum().backward()
             optimizer.step()
-            if step >= count:
-                run.save()
+            if step >= most:
+                training.save()
                 return
 
     model, optimizer = layer()

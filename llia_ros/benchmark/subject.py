@@ -78,7 +78,7 @@ def _load(setting: Setting, options: dict[str, Any]) -> Backend:
 
 def executed(backend: Backend) -> str:
     """Return the type that a backend computes in: f32, bf16 or f16."""
-    return getattr(backend, 'precision', 'f32')
+    return getattr(getattr(backend, 'runner', backend), 'precision', 'f32')
 
 
 def eight_bit(manifest: dict[str, Any]) -> str:

@@ -18,12 +18,12 @@ from llia_ros.model.attention import TemporalAttention, position_table
 from llia_ros.model.autoencoder import Autoencoder
 from llia_ros.model.codec import Codec
 from llia_ros.model.face import FaceModel
+from llia_ros.model.folder import is_full_scale
 from llia_ros.model.full_face import FullScaleFace
 from llia_ros.model.full_scale import FullScaleModel
 from llia_ros.model.sd15 import FullScaleConfig, from_dict
 from llia_ros.model.weights import (
     check_fit,
-    is_full_scale,
     load_full_scale,
     load_model,
     read_tensors,

@@ -18,7 +18,7 @@ from llia_ros.model.codec import Codec
 from llia_ros.model.config import FORMAT, ModelConfig, from_dict
 from llia_ros.model.face import FaceModel
 from llia_ros.model.full_scale import FullScaleModel
-from llia_ros.model.sd15 import PRESETS, FullScaleConfig
+from llia_ros.model.sd15 import FullScaleConfig
 from llia_ros.model.sd15 import from_dict as full_scale_from_dict
 
 
@@ -99,11 +99,6 @@ def load_model(folder: Path) -> tuple[FaceModel, Codec]:
         check_fit(path, f'{part}.', own, wanted)
         module.load_state_dict(own)
     return face.eval().requires_grad_(False), codec.eval().requires_grad_(False)
-
-
-def is_full_scale(folder: Path) -> bool:
-    """Return whether model.json tells of a model of SD 1.5 size."""
-    return json.loads((folder / 'model.json').read_text())['preset'] in PRESETS
 
 
 def save_full_scale(

@@ -21,12 +21,12 @@ import onnx
 import onnxruntime
 import torch
 
+from llia_ros.model.folder import read_config
 from llia_ros.model.full_face import FullScaleFace
 from llia_ros.model.full_weights import load_any
 from llia_ros.runtime.backends.graphs import (
     GraphBackend,
     graph_backend,
-    graph_config,
     graph_lengths,
 )
 from llia_ros.runtime.backends.onnx import OnnxRunner, session
@@ -95,7 +95,7 @@ def cuts(folder: Path) -> list[Cut]:
     """Return the graphs of a model folder, once for each number of frames they run with."""
     face, loaded = load_any(folder)
     face, codec = face.float(), cast(Any, loaded.float())  # of the same scale as the face
-    lengths, found = graph_lengths(graph_config(folder)), []
+    lengths, found = graph_lengths(read_config(folder)), []
     for frames in sorted({n for of_graph in lengths.values() for n in of_graph}):
         if isinstance(face, FullScaleFace):
             graphs = full_scale_graphs(face, codec, frames)

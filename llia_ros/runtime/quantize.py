@@ -17,7 +17,8 @@ import openvino as ov
 
 from llia_ros.model.config import from_dict
 from llia_ros.model.weights import write_manifest
-from llia_ros.runtime.backends.openvino import GRAPHS, OpenVINOBackend
+from llia_ros.runtime.backends.graphs import GraphBackend, graph_backend
+from llia_ros.runtime.backends.openvino import GRAPHS, OpenVINORunner
 from llia_ros.runtime.export import save_graph
 
 # The graphs that run for every clip; the others run once a portrait.
@@ -25,20 +26,21 @@ QUANTIZED = ('reads', 'condition', 'velocity', 'decoder')
 KEPT = 300  # calibration inputs a graph
 
 
-class Recorder(OpenVINOBackend):
-    """A backend that keeps what its graphs are given."""
+class Recorder(OpenVINORunner):
+    """Keeps what graphs are given."""
 
     def __init__(self, folder: Path, every: int):
         self.seen: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in QUANTIZED}
         self.every, self.calls = every, 0
         super().__init__(folder, precision='f32')
 
-    def _run(self, name: str, frames: int, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def run(self, graph: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Return the outputs of a graph."""
         self.calls += 1
-        kept = self.seen.get(name)
+        kept = self.seen.get(graph.split('-')[0])
         if kept is not None and len(kept) < KEPT and self.calls % self.every == 0:
             kept.append({key: np.array(value) for key, value in inputs.items()})
-        return super()._run(name, frames, inputs)
+        return super().run(graph, inputs)
 
 
 def compress_openvino(folder: Path) -> None:
@@ -48,7 +50,7 @@ def compress_openvino(folder: Path) -> None:
 
 def quantize_openvino(
     folder: Path,
-    draw: Callable[[OpenVINOBackend], None],
+    draw: Callable[[GraphBackend], None],
     graphs: tuple[str, ...] = QUANTIZED,
     every: int = 1,
 ) -> None:
@@ -59,7 +61,7 @@ def quantize_openvino(
     a graph that `draw` never used.
     """
     recorder = Recorder(folder, every)
-    draw(recorder)
+    draw(graph_backend('openvino', folder, recorder))
     changes: dict[str, Callable[[ov.Model], ov.Model]] = {}
     for name in GRAPHS:
         samples = recorder.seen.get(name)

@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
+from llia_ros.model.folder import is_full_scale
 from llia_ros.model.full_weights import load_any, save_full_face
 from llia_ros.model.sd15 import PRESETS
-from llia_ros.model.weights import is_full_scale
 from llia_ros.training import distil, videos
 from llia_ros.training.run import run_stages
 

@@ -20,17 +20,15 @@ import soxr
 from llia_ros.audio.features import COLUMNS_PER_FRAME, SILENCE, log_mel
 from llia_ros.model.config import MOUTH
 from llia_ros.training.augment import augment, non_speech
+from llia_ros.training.espeak import SpeechError, data_folder, use_data
 from llia_ros.training.invented_voices import Inventor
 from llia_ros.training.speech import (
     RATE,
     TRAIN_TEXTS,
     TRAIN_VOICES,
-    SpeechError,
     Utterance,
-    data_folder,
     random_utterance,
     speak,
-    use_data,
 )
 from llia_ros.training.texts import random_text
 

@@ -14,42 +14,45 @@ from llia_ros.benchmark.measure import throughput
 from llia_ros.benchmark.probe import Probe, in_turns
 from llia_ros.benchmark.setting import Setting
 from llia_ros.benchmark.subject import Subject
-from llia_ros.runtime.backends.openvino import OpenVINOBackend
+from llia_ros.runtime.backends.graphs import graph_backend
+from llia_ros.runtime.backends.openvino import OpenVINORunner
 
 TITLE = 'With fewer instructions'
 FRAMES = 8
 TURNS = 7
 
 
-class Limited(OpenVINOBackend):
+class Limited(OpenVINORunner):
     """Compiles under a limit of instructions.
 
     OpenVINO's own look at the processor does not know of the limit: it chooses kernels for
     activations quantized on the fly that do not exist below it, and then fails.
     """
 
-    def _settings(self, name: str) -> dict[str, object]:
-        return {**super()._settings(name), 'DYNAMIC_QUANTIZATION_GROUP_SIZE': 0}
+    def settings(self, name: str) -> dict[str, object]:
+        """Return what a graph is compiled with."""
+        return {**super().settings(name), 'DYNAMIC_QUANTIZATION_GROUP_SIZE': 0}
 
 
 def timed(setting: dict[str, Any], folder: str, precision: str, limited: bool) -> dict[str, Any]:
     """Return ms by stage, frames a second, and the kernels that ran, each with its count."""
-    backend = (Limited if limited else OpenVINOBackend)(Path(folder), precision)
+    runner = (Limited if limited else OpenVINORunner)(Path(folder), precision)
+    backend = graph_backend('openvino', Path(folder), runner)
     subject = Subject(Setting(**setting), backend)
     probe = Probe(backend, subject.portrait, subject.setting.steps or subject.config.steps, FRAMES)
     taken = in_turns({'denoise': probe.denoise, 'decode': probe.decode}, TURNS)
     return {
         **{name: 1000 * float(np.median(seconds)) / FRAMES for name, seconds in taken.items()},
         'fps': throughput(subject, min(6.0, subject.setting.seconds)),
-        'kernels': kernels(backend),
+        'kernels': kernels(runner),
     }
 
 
-def kernels(backend: Any) -> dict[str, int]:
+def kernels(runner: OpenVINORunner) -> dict[str, int]:
     """Return how many operations of denoiser and decoder run on kernels of which family."""
     found: dict[str, int] = {}
     for name in ('velocity', 'decoder'):
-        compiled = backend._request(name, FRAMES).get_compiled_model()
+        compiled = runner.requests[f'{name}-{FRAMES}'].get_compiled_model()
         for node in compiled.get_runtime_model().get_ops():
             kind = node.get_rt_info()['primitiveType'].astype(str)
             for family in ('amx', 'avx512', 'avx2'):

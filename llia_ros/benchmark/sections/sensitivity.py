@@ -15,7 +15,7 @@ from llia_ros.benchmark.probe import Probe, in_turns, psnr
 from llia_ros.benchmark.setting import Setting
 from llia_ros.benchmark.subject import Subject
 from llia_ros.runtime.backends import Backend
-from llia_ros.runtime.backends.openvino import OpenVINOBackend
+from llia_ros.runtime.backends.openvino import openvino_backend
 
 TITLE = 'Sensitivity of the parts'
 FRAMES = 8
@@ -31,10 +31,10 @@ KINDS = (
 
 def compared(setting: dict[str, Any], folders: dict[str, str]) -> dict[str, Any]:
     """Return per part and kind the pictures' dB against f32, and how fast the part is then."""
-    whole = OpenVINOBackend(Path(folders['f16']), precision='f32')
+    whole = openvino_backend(Path(folders['f16']), precision='f32')
     subject = Subject(Setting(**setting), whole)
     steps = subject.setting.steps or subject.config.steps
-    kinds = {name: OpenVINOBackend(Path(folders[f]), precision=p) for name, f, p in KINDS}
+    kinds = {name: openvino_backend(Path(folders[f]), precision=p) for name, f, p in KINDS}
     mood = np.eye(8, dtype=np.float32)[1]
 
     def drawn(backend: Backend) -> np.ndarray:

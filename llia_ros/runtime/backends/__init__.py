@@ -11,11 +11,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from llia_ros.model.config import FORMAT
-from llia_ros.model.sd15 import PRESETS
+from llia_ros.model.folder import is_full_scale
 from llia_ros.runtime.engine_config import EngineConfig
 
 BACKENDS = {
-    'openvino': 'OpenVINOBackend',
+    'openvino': 'openvino_backend',
     'torch': 'TorchBackend',
     'tensorrt': 'tensorrt_backend',
     'onnx': 'onnx_backend',
@@ -124,7 +124,7 @@ def load_backend(model: str | Path = 'tiny', backend: str = 'auto', **options: A
         raise ValueError(f'unknown backend {backend!r}: one of auto, {", ".join(backend_names())}')
     folder = model_folder(model)
     order = _order() if backend == 'auto' else [backend]
-    if _full_scale(folder):
+    if is_full_scale(folder):
         if backend in BACKENDS and backend != 'torch':
             raise ValueError(f'{model} is of full scale: it runs on torch, not on {backend}')
         order = ['torch'] if backend == 'auto' else [backend]
@@ -137,10 +137,6 @@ def load_backend(model: str | Path = 'tiny', backend: str = 'auto', **options: A
             reasons.append((f'{name}: {lines[0]}', error))
     why = '; '.join(reason for reason, _ in reasons)
     raise ValueError(f'cannot run the model {str(model)!r}: {why}') from reasons[0][1]
-
-
-def _full_scale(folder: Path) -> bool:
-    return json.loads((folder / 'model.json').read_text()).get('preset') in PRESETS
 
 
 def _backend_class(name: str) -> Callable[..., Backend]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,20 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from llia_ros.model import sd15
-from llia_ros.model.config import MOTION, ModelConfig, from_dict
+from llia_ros.model.config import MOTION, ModelConfig
+from llia_ros.model.folder import read_config
 from llia_ros.model.schedule import sample
+from llia_ros.model.sd15 import FullScaleConfig
 
 
 class Runner(Protocol):
-    """A library that runs graphs, on arrays that stay where it runs them."""
+    """A library that runs graphs, on arrays that stay where it runs them.
+
+    `decodes_singly`: as `Backend` has it.
+    """
 
     device: str
+    decodes_singly: bool
 
     def run(self, graph: str, inputs: dict[str, Any]) -> list[Any]:
         """Return the outputs of a graph, as in `velocity-8`; the next run leaves them be."""
@@ -33,13 +37,7 @@ class Runner(Protocol):
         """Return what surrounds each call, of the decoder's thread or of the other's."""
 
 
-def graph_config(folder: Path) -> ModelConfig | sd15.FullScaleConfig:
-    """Return the configuration of a model folder, of either scale."""
-    values = json.loads((folder / 'model.json').read_text())['config']
-    return sd15.from_dict(values) if 'locator_channels' in values else from_dict(values)
-
-
-def graph_lengths(cfg: ModelConfig | sd15.FullScaleConfig) -> dict[str, tuple[int, ...]]:
+def graph_lengths(cfg: ModelConfig | FullScaleConfig) -> dict[str, tuple[int, ...]]:
     """Return the numbers of frames, or of pictures, that each graph of a model is run with."""
     clips, past = cfg.clip_lengths, cfg.past_frames
     lengths = {'encoder': (1,), 'animator': (1,), 'decoder': clips}
@@ -64,10 +62,9 @@ class Reference:
 class GraphBackend:
     """Draws clips with the graphs of a model of tiny's kind; see `Backend` for shapes."""
 
-    decodes_singly = False  # the graph has the lengths of clips
-
     def __init__(self, name: str, config: Any, runner: Runner):
         self.name, self.config, self.runner = name, config, runner
+        self.decodes_singly = runner.decodes_singly
 
     def encode(self, image: np.ndarray) -> np.ndarray:
         """Return the latent (C, h, w) of a picture."""
@@ -156,7 +153,7 @@ class GraphBackend:
 
 def graph_backend(name: str, folder: Path, runner: Runner) -> GraphBackend:
     """Return a backend of a model folder's graphs, of either scale."""
-    config = graph_config(folder)
+    config = read_config(folder)
     if isinstance(config, ModelConfig):
         return GraphBackend(name, config, runner)
     from llia_ros.runtime.backends.full_graphs import FullGraphBackend

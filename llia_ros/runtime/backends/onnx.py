@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from llia_ros.runtime.backends.graphs import GraphBackend, graph_backend, graph_config
+from llia_ros.model.folder import read_config
+from llia_ros.runtime.backends.graphs import GraphBackend, graph_backend
 from llia_ros.runtime.backends.onnx_files import onnx_folder, onnx_manifest
 
 
@@ -31,6 +32,7 @@ class OnnxRunner:
     """Runs the graphs of a folder, as `Runner` has it; arrays are numpy's."""
 
     device = 'cpu'
+    decodes_singly = False  # the graph has the lengths of clips
 
     def __init__(self, place: Path, threads: int = 0, providers: Sequence[str] = ()):
         graphs = onnx_manifest(place)['graphs']
@@ -65,5 +67,5 @@ def onnx_backend(
     ValueError where the graphs are missing or of other weights.
     """
     folder = Path(folder)
-    place = onnx_folder(folder, graph_config(folder), precision)
+    place = onnx_folder(folder, read_config(folder), precision)
     return graph_backend('onnx', folder, OnnxRunner(place, threads, providers))

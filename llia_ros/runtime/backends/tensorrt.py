@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from rich.progress import Progress
 
-from llia_ros.runtime.backends.graphs import GraphBackend, graph_backend, graph_config
+from llia_ros.model.folder import read_config
+from llia_ros.runtime.backends.graphs import GraphBackend, graph_backend
 from llia_ros.runtime.backends.onnx_files import onnx_folder, onnx_manifest
 from llia_ros.runtime.engine_builder import build_engine
 from llia_ros.runtime.engine_cache import EngineCache, engine_keys
@@ -94,6 +95,7 @@ class TensorRTRunner:
     """Runs engines, as `Runner` has it; arrays are torch's, denoiser and decoder on streams."""
 
     device = 'cuda'
+    decodes_singly = False  # a GPU is filled by several pictures
 
     def __init__(self, torch: ModuleType, engines: dict[str, Engine]):
         self._torch, self._engines = torch, engines
@@ -127,7 +129,7 @@ def tensorrt_backend(
     """
     folder = Path(folder)
     trt, torch = libraries()
-    place = onnx_folder(folder, graph_config(folder), precision)
+    place = onnx_folder(folder, read_config(folder), precision)
     graphs = onnx_manifest(place)['graphs']
     major, minor = torch.cuda.get_device_capability()
     gpu = f'{torch.cuda.get_device_name()} sm_{major}{minor}'
