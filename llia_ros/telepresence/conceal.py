@@ -48,14 +48,17 @@ class Concealer:
             blended = crossfade(self._go_on(OVERLAP), samples[:OVERLAP])
             samples = np.concatenate([_int16(blended), samples[OVERLAP:]])
         self._period = self._period[:0]
-        self._past = np.concatenate([self._past, samples])[-len(self._past) :]
-        return samples
+        return self._remember(samples)
 
     def missing(self, count: int) -> np.ndarray:
         """int16 (count,) for samples that did not come."""
         if not len(self._period):
             self._begin()
-        return _int16(self._go_on(count))
+        return self._remember(_int16(self._go_on(count)))
+
+    def _remember(self, samples: np.ndarray) -> np.ndarray:
+        self._past = np.concatenate([self._past, samples])[-len(self._past) :]
+        return samples
 
     def _begin(self) -> None:
         past = self._past
@@ -87,8 +90,11 @@ def _period_of(past: np.ndarray) -> int:
     windows = np.lib.stride_tricks.sliding_window_view(past[-2 * LONGEST :], LONGEST)
     earlier = windows[LONGEST - lags]
     likeness = earlier @ recent / (np.sqrt(np.sum(earlier**2, axis=1)) + 1e-9) / energy
-    # The shortest of those that are nearly as good: not two periods where one does.
-    return int(lags[np.argmax(likeness >= 0.95 * likeness.max())])
+    # The first peak that is nearly as high as the highest: not two periods where one does.
+    best = int(np.argmax(likeness >= 0.95 * likeness.max()))
+    while best + 1 < len(lags) and likeness[best + 1] > likeness[best]:
+        best += 1
+    return int(lags[best])
 
 
 def _int16(samples: np.ndarray) -> np.ndarray:

@@ -100,7 +100,8 @@ class JitterBuffer:
         self._forget()
 
     def _forget(self) -> None:
-        self._waiting: dict[int, tuple[int, bytes]] = {}
+        # tick -> sequence number, arrival, payload
+        self._waiting: dict[int, tuple[int, int, bytes]] = {}
         self._played: deque[int] = deque(maxlen=64)
         self._next: int | None = None
         self._quickest = Quickest()
@@ -146,7 +147,7 @@ class JitterBuffer:
             return
         else:
             self._late = 0
-        self._waiting[tick] = sequence, packet.payload
+        self._waiting[tick] = sequence, now, packet.payload
         self._quickest.add(now - tick * SECOND // TICKS, now)
         self._last_arrival = now
         if self._next is None:
@@ -154,11 +155,9 @@ class JitterBuffer:
 
     def pull(self, now: int) -> Chunk:
         """All that is due at `now` ns; its stamp is when it would have come without delay."""
-        if self._next is None:
-            if not self._waiting or self._playout(min(self._waiting)) > now:
-                return Chunk(NOTHING, now)
-            self._next = min(self._waiting)
-            self.counts.begun += 1
+        if self._next is None and not self._begin(now):
+            return Chunk(NOTHING, now)
+        assert self._next is not None
         stamp = self._playout(self._next) - self._delay
         parts = []
         while self._next is not None and self._playout(self._next) <= now:
@@ -167,6 +166,18 @@ class JitterBuffer:
                 break
             parts.append(self._mended(self._step()))
         return Chunk(np.concatenate(parts) if parts else NOTHING, stamp)
+
+    def _begin(self, now: int) -> bool:
+        # After a burst that was held back, only the last of it is still in time.
+        for tick, (_, arrival, _) in tuple(self._waiting.items()):
+            if arrival > self._playout(tick):
+                del self._waiting[tick]
+                self.counts.late += 1
+        if not self._waiting or self._playout(min(self._waiting)) > now:
+            return False
+        self._next = min(self._waiting)
+        self.counts.begun += 1
+        return True
 
     def _playout(self, tick: int) -> int:
         return tick * SECOND // TICKS + self._transit + self._delay
@@ -187,7 +198,7 @@ class JitterBuffer:
         found = self._waiting.pop(self._next, None)
         if found is None:
             return self._hole(self._next)
-        sequence, payload = found
+        sequence, _, payload = found
         if self._played:
             self.counts.lost += max(0, sequence - self._played[-1] - 1)
         self._played.append(sequence)
@@ -196,19 +207,19 @@ class JitterBuffer:
             samples = self._decode(payload)
         except ValueError:
             self.counts.damaged += 1
-            return self._hole(self._next)
+            return self._hole(self._next, damaged=True)
         self._length = len(samples) * TICKS_PER_SAMPLE
         self._next += self._length
         return self._concealer.heard(samples)
 
-    def _hole(self, tick: int) -> np.ndarray:
+    def _hole(self, tick: int, damaged: bool = False) -> np.ndarray:
         following = min(self._waiting, default=None)
         length = self._length if following is None else min(self._length, following - tick)
         count = max(1, length // TICKS_PER_SAMPLE)
         self._next = tick + count * TICKS_PER_SAMPLE
         if following is not None:
             self._next = min(self._next, following)
-            if self._waiting[following][0] == self._played[-1] + 1:
+            if not damaged and self._waiting[following][0] == self._played[-1] + 1:
                 # Nothing was lost: a far end that is silent need not send.
                 return self._concealer.heard(np.zeros(count, np.int16))
         elif not self._dry:

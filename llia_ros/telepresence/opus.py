@@ -25,6 +25,8 @@ class OpusDecoder:
 
     def __call__(self, payload: bytes) -> np.ndarray:
         """int16 (n,); ValueError for a packet that cannot be decoded."""
+        if not payload:
+            raise ValueError('Opus packet without bytes')
         try:
             frames = self._codec.decode(av.Packet(payload))
         except av.FFmpegError as error:
