@@ -8,118 +8,74 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import mimetypes
 import socket
-import struct
 import threading
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from importlib import resources
-from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from llia_ros.display.access import Access
+from llia_ros.display.mailbox import (
+    HEADER,
+    MAX_SOUNDS,
+    PICTURE,
+    SOUND,
+    STATE_BYTES,
+    Item,
+    Mailbox,
+    unpack,
+)
 from llia_ros.display.page_meter import MOST_BYTES, PageMeter
 
-PICTURE, SOUND = 1, 2
-# kind, padding, epoch, index, stamp (s), state as text; little endian. A multiple of 8 bytes, so
-# that the samples behind it are aligned for the browser's Int16Array.
-STATE_BYTES = 16
-HEADER = struct.Struct(f'<BxxxIqd{STATE_BYTES}s')
+__all__ = [
+    'HEADER',
+    'MAX_CLIENTS',
+    'MAX_SOUNDS',
+    'PICTURE',
+    'SOUND',
+    'DisplayServer',
+    'Item',
+    'Mailbox',
+    'ServerError',
+    'unpack',
+]
 
 MAX_CLIENTS = 16
-# Sound kept for a client that lags: half a second. What is older would be too late anyway.
-MAX_SOUNDS = 12
 # What the kernel may hold for a client. The default of some MB would hide seconds of delay.
 SEND_BUFFER = 128 * 1024
 SEND_TIMEOUT = 10.0
-
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ServerError(ValueError):
     """The page cannot be served as asked."""
 
 
-@dataclass(frozen=True)
-class Item:
-    """One message to the page: a JPEG picture or the PCM sound of the frame `index`.
-
-    `stamp` is when the frame is to be seen (s of ROS time); `data` JPEG bytes or int16 mono.
-    """
-
-    kind: int
-    index: int
-    epoch: int
-    stamp: float
-    state: str
-    data: bytes
-
-    def packed(self) -> bytes:
-        """Header and data as they go over the WebSocket."""
-        epoch, state = self.epoch & 0xFFFFFFFF, self.state.encode()
-        return HEADER.pack(self.kind, epoch, self.index, self.stamp, state) + self.data
-
-
-def unpack(message: bytes) -> Item:
-    """Undo `Item.packed`, for clients written in Python."""
-    kind, epoch, index, stamp, state = HEADER.unpack_from(message)
-    name = state.rstrip(b'\0').decode()
-    return Item(kind, index, epoch, stamp, name, message[HEADER.size :])
-
-
-class Mailbox:
-    """What waits for one client: the latest picture and a little sound, never more."""
-
-    def __init__(self) -> None:
-        self.ready = asyncio.Event()
-        self.dropped = 0
-        self._picture: Item | None = None
-        self._sounds: deque[Item] = deque()
-
-    def put(self, item: Item) -> None:
-        """Leave an item; an older one gives way to it."""
-        if item.kind == PICTURE:
-            self.dropped += self._picture is not None
-            self._picture = item
-        else:
-            while self._sounds and (
-                self._sounds[0].epoch != item.epoch or len(self._sounds) >= MAX_SOUNDS
-            ):
-                self._sounds.popleft()
-                self.dropped += 1
-            self._sounds.append(item)
-        self.ready.set()
-
-    def take(self) -> list[Item]:
-        """Empty the mailbox: sound first, for it has to be scheduled before its picture."""
-        items = list(self._sounds)
-        self._sounds.clear()
-        if self._picture is not None:
-            items.append(self._picture)
-            self._picture = None
-        self.ready.clear()
-        return items
-
-
 class DisplayServer:
     """Serves the kiosk page at `http://host:port/` and streams to every page that is open.
 
+    `access` decides who may ask for anything; `routes` of other parts pass it as well.
     What pages report about themselves is in `meter`.
     Raises ServerError when the address or the port cannot be had.
     """
 
-    def __init__(self, host: str = '127.0.0.1', port: int = 8080) -> None:
+    def __init__(
+        self,
+        host: str = '127.0.0.1',
+        port: int = 8080,
+        access: Access | None = None,
+        routes: Iterable[web.RouteDef] = (),
+    ) -> None:
         if not 1 <= port <= 65535:
             raise ServerError(f"port {port} cannot be served: set parameter 'port' to 1..65535")
         self.host = host
         self.port = port
         self.url = f'http://{f"[{host}]" if ":" in host else host}:{port}/'
+        self.access = access or Access()
         self.meter = PageMeter()
+        self._routes = tuple(routes)
         self._page = _page_files()
         self._mailboxes: set[Mailbox] = set()
         self._sockets: set[web.WebSocketResponse] = set()
@@ -142,6 +98,15 @@ class DisplayServer:
             raise started[0]
 
     @property
+    def address(self) -> str:
+        """What to open in a browser: `url`, with the token where one is asked for."""
+        if not self.access.token:
+            return self.url
+        named = self.host in ('', '0.0.0.0', '::')
+        url = f'http://{socket.gethostname()}:{self.port}/' if named else self.url
+        return f'{url}?token={self.access.token}'
+
+    @property
     def clients(self) -> int:
         """Pages that are open now."""
         return len(self._mailboxes)
@@ -153,8 +118,8 @@ class DisplayServer:
 
     @property
     def refused(self) -> int:
-        """Connections refused for a foreign origin or host, or because there were too many."""
-        return self._refused
+        """Requests refused: a foreign origin or host, no right token, or too many pages."""
+        return self.access.refused + self._refused
 
     def send(self, item: Item) -> None:
         """Hand an item to every open page; returns at once, from any thread.
@@ -197,25 +162,33 @@ class DisplayServer:
             self._loop.close()
 
     async def _serve(self, started: list[BaseException | None], bound: threading.Event) -> None:
-        app = web.Application(middlewares=[self._own_hosts_only])
+        app = web.Application(middlewares=[self.access.middleware])
+        app.router.add_routes(self._routes)
         app.router.add_get('/stream', self._stream)
         app.router.add_get('/{name:[a-z.]*}', self._file)
         runner = web.AppRunner(app, handle_signals=False, access_log=None)
         await runner.setup()
+        assert runner.server is not None
         try:
-            site = web.TCPSite(runner, self.host, self.port)
-            await site.start()
+            server = await self._loop.create_server(
+                runner.server, self.host, self.port, start_serving=False
+            )
         except OSError as error:
             await runner.cleanup()
             started.append(self._address_error(error))
             bound.set()
             return
+        addresses = [each.getsockname()[0] for each in server.sockets]
+        self.access.serve(self.host, self.port, addresses)
+        await server.start_serving()
         started.append(None)
         bound.set()
         await self._closing.wait()
+        server.close()
         for stream in tuple(self._sockets):
             await stream.close(code=WSCloseCode.GOING_AWAY, message=b'display is closing')
         await runner.cleanup()
+        await server.wait_closed()
 
     def _address_error(self, error: OSError) -> ServerError:
         if error.errno == errno.EADDRINUSE:
@@ -232,24 +205,6 @@ class DisplayServer:
             "'host' to an address of this machine"
         )
 
-    @web.middleware
-    async def _own_hosts_only(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse names that are not this machine's: a page elsewhere may point its name here."""
-        if not self._is_own(urlsplit(f'//{request.host}').hostname):
-            self._refused += 1
-            raise web.HTTPForbidden(text='unknown host name\n')
-        return await handler(request)
-
-    def _is_own(self, name: str | None) -> bool:
-        if name is None:
-            return False
-        try:
-            ipaddress.ip_address(name)
-            return True
-        except ValueError:
-            own = socket.gethostname().lower()
-            return name.lower() in ('localhost', own, f'{own}.local', self.host.lower())
-
     async def _file(self, request: web.Request) -> web.Response:
         name = request.match_info['name'] or 'index.html'
         if name not in self._page:
@@ -259,11 +214,6 @@ class DisplayServer:
         return web.Response(body=self._page[name], content_type=kind, headers=headers)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        origin = request.headers.get('Origin')
-        # Only browsers send an origin, and only they can be led here by a foreign page.
-        if origin is not None and urlsplit(origin).netloc != request.host:
-            self._refused += 1
-            raise web.HTTPForbidden(text='foreign origin\n')
         if len(self._mailboxes) >= MAX_CLIENTS:
             self._refused += 1
             raise web.HTTPServiceUnavailable(text='too many pages are open\n')

@@ -10,6 +10,7 @@ from rclpy.logging import get_logger
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Int16MultiArray, String
 
+from llia_ros.display.access import Access
 from llia_ros.display.gate import Gate
 from llia_ros.display.page_meter import Marks
 from llia_ros.display.pairing import WAITING, Frame, Pairing
@@ -61,8 +62,10 @@ class Display(FaceNode[DisplayParameters]):
             self._recording = Recording(Recorder(wanted.file, FPS, RATE), FPS)
             self.get_logger().info(f'recording to {wanted.file}')
         if 'web' in outputs:
-            self._server = DisplayServer(wanted.host, wanted.port)
-            self.get_logger().info(f'the face is at {self._server.url}')
+            names = [name.strip() for name in wanted.names.split(',') if name.strip()]
+            access = Access(wanted.token, names)
+            self._server = DisplayServer(wanted.host, wanted.port, access)
+            self.get_logger().info(f'the face is at {self._server.address}')
 
     def activate(self) -> None:
         """Begin to show."""

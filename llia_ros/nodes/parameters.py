@@ -206,6 +206,18 @@ class DisplayParameters(NodeParameters):
     )
     host: str = parameter('127.0.0.1', 'Address that the page is served on.', read_only=True)
     port: int = parameter(8080, 'Port of the page.', within=(1, 65535), read_only=True)
+    token: str = parameter(
+        '',
+        'Secret that the page asks for, 16 letters or more; `random` makes one at every start; '
+        'empty asks for none on a loopback address and is `random` on any other.',
+        read_only=True,
+    )
+    names: str = parameter(
+        '',
+        "Host names that the page may be asked for under besides this machine's own, "
+        'comma-separated.',
+        read_only=True,
+    )
     file: str = parameter('out/face.mp4', 'Video file to write (output: file).', read_only=True)
 
 
