@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 NAME = 'llia_ros'
 ROOT = Path(__file__).parent
 
-NODES = ('audio_capture', 'dialogue_state', 'avatar', 'display')
+NODES = ('audio_capture', 'dialogue_state', 'avatar', 'display', 'telepresence')
 
 BASE = [
     'numpy>=1.23',
@@ -36,6 +36,8 @@ TRAIN = ['torch>=2.2', 'safetensors>=0.4', 'nncf>=2.13', 'matplotlib>=3.5']
 # Graphs for other runtimes: exported (with `train`), run, and what TensorRT builds engines from.
 ONNX = ['onnx>=1.16', 'onnxruntime>=1.18']
 ECHO = ['livekit>=1.0']
+# The jitter buffer takes the place of its own, which is private: later ones are to be tried first.
+TELEPRESENCE = ['aiortc>=1.9,<1.17']
 FULL = ['torch>=2.5', 'safetensors>=0.4', 'diffusers>=0.30', 'transformers>=4.45']
 PHOTO = ['dlib-bin>=20']
 EXTRAS = {
@@ -46,11 +48,13 @@ EXTRAS = {
     'photo': PHOTO,
     'gpu': [*FULL, *PHOTO, 'tensorrt>=10; platform_machine == "x86_64"'],
     'echo': ECHO,
+    'telepresence': TELEPRESENCE,
     'demo': ['matplotlib>=3.5'],
     'dev': [
         *TRAIN,
         *ONNX,
         *ECHO,
+        *TELEPRESENCE,
         *FULL,
         *PHOTO,
         'pytest>=7,<9',  # launch_testing 3.4 does not load in pytest 9

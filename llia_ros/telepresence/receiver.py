@@ -51,7 +51,9 @@ class SoundReceiver:
         on_packet: Callable[[Packet, int], None] | None = None,
     ) -> None:
         if not hasattr(receiver, BUFFER):
-            raise RuntimeError('this aiortc keeps no jitter buffer that is known: take 1.9 .. 1.16')
+            raise RuntimeError(
+                'this aiortc keeps no jitter buffer that is known: take 1.9 .. 1.16'
+            )
         self.buffer = JitterBuffer(jitter_ms, OpusDecoder())
         self.last = 0
         self._on_sound = on_sound

@@ -81,7 +81,7 @@ class CallServer:
         if self._failed:
             self._thread.join()
             raise ValueError(
-                f"calls cannot be taken at {host}:{port}: {self._failed[0].strerror}; set the "
+                f'calls cannot be taken at {host}:{port}: {self._failed[0].strerror}; set the '
                 "parameters 'host' and 'port' to what is free on this machine"
             ) from None
 
