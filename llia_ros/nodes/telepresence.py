@@ -1,5 +1,7 @@
 """ROS 2 node: a far end calls by WebRTC and speaks through the face; the face may go back."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,7 +39,7 @@ class Telepresence(FaceNode[TelepresenceParameters]):
     def __init__(self, **options: Any) -> None:
         super().__init__('telepresence', TelepresenceParameters, **options)
         self._carrier: AudioCarrier
-        self._server: 'CallServer'
+        self._server: CallServer
         self._converter = Converter()
         self._pairing = Pairing()
 
