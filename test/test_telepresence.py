@@ -29,11 +29,8 @@ def likeness(sent: np.ndarray, heard: np.ndarray) -> tuple[float, int]:
         return np.log10(1 + np.sqrt(np.mean(blocks**2, axis=1)))
 
     a, b = loudness(sent), loudness(heard)
-    best = max(
-        (float(np.corrcoef(a, b[lag : lag + len(a)])[0, 1]), lag * 10)
-        for lag in range(max(1, len(b) - len(a)))
-    )
-    return best
+    windows = [(b[lag : lag + len(a)], lag * 10) for lag in range(len(b) - len(a) + 1)]
+    return max((float(np.corrcoef(a, w)[0, 1]), lag) for w, lag in windows if np.ptp(w))
 
 
 def values(heard: list[tuple[float, DiagnosticArray]]) -> list[dict[str, str]]:
@@ -76,7 +73,7 @@ def test_a_voice_goes_in_and_its_face_comes_out(
     spoken = probe.hear(Int16MultiArray, 'robot/audio', AUDIO_QOS)
     playing = probe.hear(Bool, 'playing', LATCHED_QOS)
     probe.until(lambda: values(told) and values(told)[-1]['lifecycle'] == 'active')
-    probe.until(lambda: playing)
+    probe.until(lambda: playing, 90)
     url = bad_network(f'http://127.0.0.1:{port}', '--delay', '80', '--loss', '1')
 
     speech = np.concatenate([np.zeros(RATE // 2, np.int16), sentence[: 2 * RATE]])

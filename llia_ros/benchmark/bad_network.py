@@ -125,7 +125,7 @@ async def serve(network: BadNetwork, target: str, port: int) -> web.AppRunner:
         return web.json_response(answer)
 
     async def carried(request: web.Request) -> web.Response:
-        return web.json_response(network.carried)
+        return web.json_response({'ways': network.carried})
 
     app = web.Application()
     app.router.add_post('/offer', offer)

@@ -13,6 +13,7 @@ import socket
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from importlib import resources
 from typing import Any
@@ -34,7 +35,7 @@ PERIOD = 0.2
 
 
 class CallServer:
-    """Serves the page at `url` and answers calls while `answering` is true.
+    """Serves the page at `url`, and figures as JSON; answers calls while `answering` is true.
 
     `on_utterance` gets the far end's speech, 16 kHz mono, in this thread: chunks while there is
     a voice in it, and an empty one at each end; stamps in time.monotonic_ns().
@@ -68,7 +69,7 @@ class CallServer:
         self._figures: dict[str, Any] = {}
         self._offers: list[float] = []
         self._last_sound = 0.0
-        self._delays: list[float] = []
+        self._delays: deque[float] = deque(maxlen=500)
         self._loop = asyncio.new_event_loop()
         self._closing = asyncio.Event()
         self._failed: list[OSError] = []
@@ -96,7 +97,7 @@ class CallServer:
 
     def figures(self) -> dict[str, Any]:
         """State, rates and losses of the call as of the last second."""
-        delays, self._delays = self._delays, []
+        delays = tuple(self._delays)
         values = {'connection': 'none', **self._figures, 'calls': self.calls}
         values['refused'] = self.refused + self.access.refused
         values['utterances'] = self.utterances.spoken
@@ -140,6 +141,7 @@ class CallServer:
     async def _serve(self, bound: threading.Event) -> None:
         app = web.Application(middlewares=[self.access.middleware], client_max_size=MOST_BYTES)
         app.router.add_post('/offer', self._offer)
+        app.router.add_get('/figures', self._told)
         app.router.add_get('/{name:[a-z.]*}', self._file)
         runner = web.AppRunner(app, handle_signals=False, access_log=None)
         await runner.setup()
@@ -202,6 +204,9 @@ class CallServer:
             raise self._refusal(web.HTTPBadRequest, str(error)) from None
         self.calls += 1
         return web.json_response({'type': 'answer', 'sdp': answer})
+
+    async def _told(self, request: web.Request) -> web.Response:
+        return web.json_response(self.figures())
 
     def _refusal(self, kind: type[web.HTTPException], text: str) -> web.HTTPException:
         self.refused += 1

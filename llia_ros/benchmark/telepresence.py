@@ -1,0 +1,296 @@
+"""From a mouth far away to the face here: `python -m llia_ros.benchmark.telepresence`.
+
+The real nodes, each in its own process, a far end in another, and a bad network in between.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from llia_ros.audio.stream import RATE, SECOND
+from llia_ros.benchmark import jitter_delays
+from llia_ros.benchmark.child import call as in_child
+from llia_ros.benchmark.speech import voice
+from llia_ros.telepresence import far_end
+
+UTTERANCE, PAUSE = 2.0, 1.2  # s
+START = 120.0  # s in which the nodes must be there
+# Where a returned utterance is looked for, s after it was spoken.
+LATEST = 3.0
+ALIKE = 0.5
+# One way delay (ms), loss (%), further delay of each packet up to (ms), buffer (ms).
+GRID = (
+    *((delay, loss, 0.0, 60.0) for delay in (0.0, 80.0) for loss in (0.0, 1.0, 5.0)),
+    *((80.0, 1.0, 40.0, buffer) for buffer in (20.0, 60.0, 120.0)),
+)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One call: latencies in ms by utterance, rates in kbit/s, losses in % of the packets."""
+
+    delay: float
+    loss: float
+    jitter: float
+    buffer: float
+    sound: list[float]
+    face: list[float]
+    utterances: int
+    lost: float
+    concealed: float
+    up: float
+    down: float
+    pictures: float
+
+
+def spoken(utterances: int) -> np.ndarray:
+    """Utterances with pauses around them, int16 at 16 kHz."""
+    speech = voice(utterances * UTTERANCE).reshape(utterances, -1)
+    pause = np.zeros(round(PAUSE * RATE), np.int16)
+    return np.concatenate([pause, *(part for each in speech for part in (each, pause))])
+
+
+def far(url: str, near: str, utterances: int) -> dict[str, Any]:
+    """The far end, in a process of its own: one call, what came back, and when.
+
+    Latencies are from a sample's being spoken to the arrival of the sound that carries it, and
+    to that of its picture, with the way back.
+    """
+    speech = spoken(utterances)
+    figures: dict[str, Any] = {}
+
+    async def both() -> far_end.Call:
+        talking = asyncio.ensure_future(far_end.call(url, speech, tail=LATEST))
+        while not talking.done():
+            await asyncio.wait([talking], timeout=0.5)
+            told = await asyncio.to_thread(_get, f'{near}figures')
+            if told.get('packets'):
+                figures.update(told)
+        return await talking
+
+    made = asyncio.run(both())
+    sound, face = latencies(made, speech, utterances)
+    seconds = made.figures['seconds']
+    return {
+        'sound': sound,
+        'face': face,
+        'near': figures,
+        'seconds': seconds,
+        'pictures': len(made.pictures) / seconds,
+    }
+
+
+def latencies(
+    made: far_end.Call, speech: np.ndarray, utterances: int
+) -> tuple[list[float], list[float]]:
+    """ms, of each utterance that is found again, of its sound and of its pictures."""
+    if not made.sound:
+        return [], []
+    origin = made.began
+    length = len(speech) + round(2 * LATEST * RATE)
+    line = np.zeros(length)
+    for _, chunk in made.sound:
+        place = (chunk.stamp - origin) * RATE // SECOND
+        if 0 <= place < length - len(chunk.samples):
+            line[place : place + len(chunk.samples)] = chunk.samples
+    # Stream time of pictures and sound begins with the same frame.
+    first = made.sound[0][1].stamp
+    behind = np.array([(arrival - first) / SECOND - at for arrival, at, _ in made.pictures])
+    when = np.array([arrival for arrival, _, _ in made.pictures]) - origin
+    sound, face = [], []
+    for number in range(utterances):
+        begin = round((PAUSE + number * (UTTERANCE + PAUSE)) * RATE)
+        # Within the utterance: its beginning may be cut.
+        part = speech[begin + RATE // 2 : begin + round((UTTERANCE - 0.25) * RATE)].astype(float)
+        lag = _lag(part, line[begin + RATE // 2 :][: len(part) + round(LATEST * RATE)])
+        if lag is None:
+            continue
+        sound.append(1000 * lag)
+        middle = (begin / RATE + UTTERANCE / 2 + lag) * SECOND
+        around = np.abs(when - middle) < SECOND / 2
+        if around.any():
+            face.append(1000 * (lag + float(np.median(behind[around]))))
+    return sound, face
+
+
+def _lag(part: np.ndarray, line: np.ndarray) -> float | None:
+    """s by which `part` is found later in `line`; None where it is not."""
+    size = 1 << int(np.ceil(np.log2(len(line) + len(part))))
+    product = np.fft.irfft(np.fft.rfft(line, size) * np.conj(np.fft.rfft(part, size)), size)
+    lags = product[: len(line) - len(part)]
+    energy = np.cumsum(np.concatenate([[0.0], line**2]))
+    own = energy[len(part) :][: len(lags)] - energy[: len(lags)]
+    alike = lags / np.sqrt(np.maximum(own, 1.0) * np.sum(part**2))
+    best = int(np.argmax(alike))
+    return best / RATE if alike[best] > ALIKE else None
+
+
+def _get(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return dict(json.load(answer))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _process(*command: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def _node(*names: str, **parameters: Any) -> Iterator[None]:
+    given = [part for key, value in parameters.items() for part in ('-p', f'{key}:={value}')]
+    code = 'import sys; from llia_ros.nodes.composed import main; sys.exit(main())'
+    with _process('-c', code, *names, '--ros-args', *given):
+        yield
+
+
+def _await_answer(url: str) -> None:
+    end = time.monotonic() + START
+    while True:
+        try:
+            _get(url)
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise RuntimeError(f'telepresence did not start within {START:g} s') from None
+            time.sleep(0.2)
+
+
+def trial(delay: float, loss: float, jitter: float, buffer: float, utterances: int) -> Trial:
+    """One call under one network, with an avatar that is running already."""
+    port, between = _free_port(), _free_port()
+    near, url = f'http://127.0.0.1:{port}/', f'http://127.0.0.1:{between}/'
+    network = ['-m', 'llia_ros.benchmark.bad_network', near, '--port', str(between)]
+    network += ['--delay', str(delay), '--loss', str(loss), '--jitter', str(jitter)]
+    with (
+        _node('telepresence', port=port, send_face='true', jitter_ms=buffer),
+        _process(*network) as relay,
+    ):
+        _await_answer(f'{near}figures')
+        assert relay.stdout is not None
+        relay.stdout.readline()
+        time.sleep(2.0)  # the nodes find each other
+        found = in_child(far, url, near, utterances)
+        there, back = _get(f'{url}carried')['ways']
+    counts, seconds = found['near'], found['seconds']
+    packets = max(1, counts.get('packets', 0) + counts.get('lost', 0))
+    return Trial(
+        delay,
+        loss,
+        jitter,
+        buffer,
+        found['sound'],
+        [late - delay - jitter / 2 for late in found['face']],
+        utterances,
+        100 * counts.get('lost', 0) / packets,
+        counts.get('concealed ms', 0.0) / (20 * packets) * 100,
+        there[1] * 8e-3 / seconds,
+        back[1] * 8e-3 / seconds,
+        found['pictures'],
+    )
+
+
+def calls_table(done: Sequence[Trial]) -> Table:
+    """Latency, loss, concealment, bandwidth of every call."""
+    grid = Table(
+        *('delay', 'loss', 'network jitter', 'jitter_ms', 'mouth to face p50', 'max'),
+        *('found again', 'lost', 'concealed', 'in', 'out', 'pictures/s'),
+    )
+    for one in done:
+        p50, most = (np.median(one.face), max(one.face)) if one.face else (np.nan, np.nan)
+        grid.add_row(
+            f'{one.delay:g} ms',
+            f'{one.loss:g} %',
+            f'0 .. {one.jitter:g} ms',
+            f'{one.buffer:g}',
+            f'{p50:.0f} ms',
+            f'{most:.0f} ms',
+            f'{len(one.sound)} of {one.utterances}',
+            f'{one.lost:.1f} %',
+            f'{one.concealed:.1f} %',
+            f'{one.up:.0f} kbit/s',
+            f'{one.down:.0f} kbit/s',
+            f'{one.pictures:.1f}',
+        )
+    return grid
+
+
+def delays_table(done: Sequence[jitter_delays.Outcome]) -> Table:
+    """Share concealed by delay and network."""
+    names = list(jitter_delays.NETWORKS)
+    grid = Table('jitter_ms', *(f'{name}: concealed' for name in names))
+    for delay in jitter_delays.DELAYS:
+        here = {one.network: one for one in done if one.delay == delay}
+        grid.add_row(f'{delay}', *(f'{here[name].concealed:.2f} %' for name in names))
+    return grid
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the tables; 2 and one line for what cannot be."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--utterances', type=int, default=4, help='in each call')
+    parser.add_argument('--calls', type=int, help='only so many of the networks')
+    parser.add_argument('--offline', action='store_true', help='the jitter buffer alone')
+    parser.add_argument('--json', action='store_true', help='print JSON instead of tables')
+    given = parser.parse_args(argv)
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+    delays, (before, after, stall) = jitter_delays.measure(), jitter_delays.theirs()
+    calls: list[Trial] = []
+    try:
+        if not given.offline:
+            with _node('avatar'):
+                chosen = GRID[: given.calls]
+                for network in track(chosen, 'calls', console=Console(stderr=True)):
+                    calls.append(trial(*network, given.utterances))
+    except (RuntimeError, ValueError, OSError) as error:
+        print(f'telepresence: {error}', file=sys.stderr)
+        return 2
+    if given.json:
+        aiortc = {'before_ms': before, 'after_ms': after, 'stall_ms': stall}
+        figures = {'calls': calls, 'delays': delays}
+        told = {name: [asdict(one) for one in each] for name, each in figures.items()}
+        print(json.dumps({**told, 'aiortc': aiortc}))
+        return 0
+    console = Console(width=200)
+    console.print(delays_table(delays))
+    console.print(
+        f"aiortc's own buffer: {before:.0f} ms; from the first loss on {after:.0f} ms, "
+        f'after a stall of {stall:.0f} ms'
+    )
+    if calls:
+        console.print(calls_table(calls))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
