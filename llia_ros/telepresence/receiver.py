@@ -1,7 +1,7 @@
 """Sound that aiortc receives, by way of our jitter buffer instead of its own.
 
 aiortc's holds sound back by counting packets, not by time: 80 ms at first, and from the first loss
-on 300 ms for good, after a stall as long; it conceals nothing (docs/telepresence.md has figures).
+on 280 ms for good, after a stall as long; it conceals nothing (docs/telepresence.md has figures).
 Its transport, decryption, statistics and RTCP are used as they are.
 """
 
