@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,14 +53,16 @@ class Outcome:
     added: float
 
 
-def measure(seed: int = 0) -> list[Outcome]:
-    """Every network and delay."""
+def measure(
+    seed: int = 0, packets: int = PACKETS, delays: Sequence[int] = DELAYS
+) -> list[Outcome]:
+    """Every network and delay, so many packets of 20 ms each."""
     silence = np.zeros(LENGTH, np.int16)
     done = []
     for name, transits_of in NETWORKS.items():
-        transits = transits_of(np.random.default_rng(seed), PACKETS)
-        order = np.argsort(20 * np.arange(PACKETS) + transits)
-        for delay in DELAYS:
+        transits = transits_of(np.random.default_rng(seed), packets)
+        order = np.argsort(20 * np.arange(packets) + transits)
+        for delay in delays:
             buffer = JitterBuffer(delay, lambda payload: silence)
             added = []
             for k in order:
@@ -73,7 +75,7 @@ def measure(seed: int = 0) -> list[Outcome]:
                     added.append((due - chunk.stamp) / MS)
                 buffer.push(Packet(int(k) % 65536, int(k) * 960, b'x'), now)
             lost = buffer.counts.concealed_ms / 20
-            done.append(Outcome(name, delay, 100 * lost / PACKETS, float(np.median(added))))
+            done.append(Outcome(name, delay, 100 * lost / packets, float(np.median(added))))
     return done
 
 
