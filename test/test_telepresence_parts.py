@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from llia_ros.audio.stream import RATE, SECOND, Chunk
-from llia_ros.benchmark import jitter_delays, telepresence
+from llia_ros.benchmark import far_side, jitter_delays
 from llia_ros.benchmark.bad_network import BadNetwork, address_of, redirected
 from llia_ros.telepresence.far_end import Call
 from llia_ros.telepresence.opus import OpusDecoder
@@ -176,7 +176,7 @@ def test_the_default_delay_conceals_little_of_a_wireless_network() -> None:
 
 
 def test_latencies_are_those_of_the_sound_and_picture_that_came_back() -> None:
-    speech = telepresence.spoken(2)
+    speech = far_side.spoken(2)
     rng = np.random.default_rng(0)
     lag, behind = 0.4, 0.03
     made = Call(began=5 * SECOND)
@@ -187,8 +187,8 @@ def test_latencies_are_those_of_the_sound_and_picture_that_came_back() -> None:
         made.sound.append((chunk.stamp, chunk))
     for k in range(25 * len(heard) // RATE):
         made.pictures.append((first + round((k / 25 + behind) * SECOND), k / 25, None))
-    sound, face = telepresence.latencies(made, speech, 2)
+    sound, face = far_side.latencies(made, speech, 2)
     assert sound == pytest.approx([400, 400], abs=1)
     assert face == pytest.approx([430, 430], abs=1)
     made.sound = [(at, Chunk(chunk.samples[::-1], at)) for at, chunk in made.sound]
-    assert telepresence.latencies(made, speech, 2) == ([], [])
+    assert far_side.latencies(made, speech, 2) == ([], [])

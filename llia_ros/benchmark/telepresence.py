@@ -6,14 +6,12 @@ The real nodes, each in its own process, a far end in another, and a bad network
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,17 +22,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from llia_ros.audio.stream import RATE, SECOND
 from llia_ros.benchmark import jitter_delays
 from llia_ros.benchmark.child import call as in_child
-from llia_ros.benchmark.speech import voice
-from llia_ros.telepresence import far_end
+from llia_ros.benchmark.far_side import far, get
 
-UTTERANCE, PAUSE = 2.0, 1.2  # s
 START = 120.0  # s in which the nodes must be there
-# Where a returned utterance is looked for, s after it was spoken.
-LATEST = 3.0
-ALIKE = 0.5
 # One way delay (ms), loss (%), further delay of each packet up to (ms), buffer (ms).
 GRID = (
     *((delay, loss, 0.0, 60.0) for delay in (0.0, 80.0) for loss in (0.0, 1.0, 5.0)),
@@ -58,93 +50,6 @@ class Trial:
     up: float
     down: float
     pictures: float
-
-
-def spoken(utterances: int) -> np.ndarray:
-    """Utterances with pauses around them, int16 at 16 kHz."""
-    speech = voice(utterances * UTTERANCE).reshape(utterances, -1)
-    pause = np.zeros(round(PAUSE * RATE), np.int16)
-    return np.concatenate([pause, *(part for each in speech for part in (each, pause))])
-
-
-def far(url: str, near: str, utterances: int) -> dict[str, Any]:
-    """The far end, in a process of its own: one call, what came back, and when.
-
-    Latencies are from a sample's being spoken to the arrival of the sound that carries it, and
-    to that of its picture, with the way back.
-    """
-    speech = spoken(utterances)
-    figures: dict[str, Any] = {}
-
-    async def both() -> far_end.Call:
-        talking = asyncio.ensure_future(far_end.call(url, speech, tail=LATEST))
-        while not talking.done():
-            await asyncio.wait([talking], timeout=0.5)
-            told = await asyncio.to_thread(_get, f'{near}figures')
-            if told.get('packets'):
-                figures.update(told)
-        return await talking
-
-    made = asyncio.run(both())
-    sound, face = latencies(made, speech, utterances)
-    seconds = made.figures['seconds']
-    return {
-        'sound': sound,
-        'face': face,
-        'near': figures,
-        'seconds': seconds,
-        'pictures': len(made.pictures) / seconds,
-    }
-
-
-def latencies(
-    made: far_end.Call, speech: np.ndarray, utterances: int
-) -> tuple[list[float], list[float]]:
-    """ms, of each utterance that is found again, of its sound and of its pictures."""
-    if not made.sound:
-        return [], []
-    origin = made.began
-    length = len(speech) + round(2 * LATEST * RATE)
-    line = np.zeros(length)
-    for _, chunk in made.sound:
-        place = (chunk.stamp - origin) * RATE // SECOND
-        if 0 <= place < length - len(chunk.samples):
-            line[place : place + len(chunk.samples)] = chunk.samples
-    # Stream time of pictures and sound begins with the same frame.
-    first = made.sound[0][1].stamp
-    behind = np.array([(arrival - first) / SECOND - at for arrival, at, _ in made.pictures])
-    when = np.array([arrival for arrival, _, _ in made.pictures]) - origin
-    sound, face = [], []
-    for number in range(utterances):
-        begin = round((PAUSE + number * (UTTERANCE + PAUSE)) * RATE)
-        # Within the utterance: its beginning may be cut.
-        part = speech[begin + RATE // 2 : begin + round((UTTERANCE - 0.25) * RATE)].astype(float)
-        lag = _lag(part, line[begin + RATE // 2 :][: len(part) + round(LATEST * RATE)])
-        if lag is None:
-            continue
-        sound.append(1000 * lag)
-        middle = (begin / RATE + UTTERANCE / 2 + lag) * SECOND
-        around = np.abs(when - middle) < SECOND / 2
-        if around.any():
-            face.append(1000 * (lag + float(np.median(behind[around]))))
-    return sound, face
-
-
-def _lag(part: np.ndarray, line: np.ndarray) -> float | None:
-    """s by which `part` is found later in `line`; None where it is not."""
-    size = 1 << int(np.ceil(np.log2(len(line) + len(part))))
-    product = np.fft.irfft(np.fft.rfft(line, size) * np.conj(np.fft.rfft(part, size)), size)
-    lags = product[: len(line) - len(part)]
-    energy = np.cumsum(np.concatenate([[0.0], line**2]))
-    own = energy[len(part) :][: len(lags)] - energy[: len(lags)]
-    alike = lags / np.sqrt(np.maximum(own, 1.0) * np.sum(part**2))
-    best = int(np.argmax(alike))
-    return best / RATE if alike[best] > ALIKE else None
-
-
-def _get(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        return dict(json.load(answer))
 
 
 def _free_port() -> int:
@@ -177,7 +82,7 @@ def _await_answer(url: str) -> None:
     end = time.monotonic() + START
     while True:
         try:
-            _get(url)
+            get(url)
             return
         except OSError:
             if time.monotonic() > end:
@@ -200,7 +105,7 @@ def trial(delay: float, loss: float, jitter: float, buffer: float, utterances: i
         relay.stdout.readline()
         time.sleep(2.0)  # the nodes find each other
         found = in_child(far, url, near, utterances)
-        there, back = _get(f'{url}carried')['ways']
+        there, back = get(f'{url}carried')['ways']
     counts, seconds = found['near'], found['seconds']
     packets = max(1, counts.get('packets', 0) + counts.get('lost', 0))
     return Trial(
