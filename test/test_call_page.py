@@ -61,12 +61,12 @@ def test_a_browser_calls_speaks_sees_the_face_and_hangs_up(
     )
     with Browser(tmp_path / 'profile', (640, 480), *flags) as browser:
         browser.open(called.url)
-        browser.wait("return document.readyState === 'complete'")
+        browser.wait("document.readyState === 'complete'")
         browser.run("document.getElementById('call').click()")
-        browser.wait("return document.getElementById('said').textContent.startsWith('Connected')")
-        browser.wait("return document.getElementById('face').videoWidth === 64")
+        browser.wait("document.getElementById('said').textContent.startsWith('Connected')")
+        browser.wait("document.getElementById('face').videoWidth === 64")
         until(lambda: abs(np.array(browser.run(CENTRE)[:3]) - RED[0, 0]).max() < 25)
-        browser.wait("return document.getElementById('room').srcObject !== null")
+        browser.wait("document.getElementById('room').srcObject !== null")
         # Its microphone is heard here, and what it says ends.
         until(lambda: any(not len(chunk.samples) for chunk in heard))
         loud = np.concatenate([chunk.samples for chunk in heard])
@@ -80,5 +80,5 @@ def test_a_browser_calls_speaks_sees_the_face_and_hangs_up(
         called.answering = False
         browser.run("document.getElementById('call').click()")
         browser.wait(
-            "return document.getElementById('said').textContent.includes('nobody answers now')"
+            "document.getElementById('said').textContent.includes('nobody answers now')"
         )
