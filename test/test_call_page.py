@@ -79,6 +79,4 @@ def test_a_browser_calls_speaks_sees_the_face_and_hangs_up(
         until(lambda: called.figures()['connection'] == 'none')
         called.answering = False
         browser.run("document.getElementById('call').click()")
-        browser.wait(
-            "document.getElementById('said').textContent.includes('nobody answers now')"
-        )
+        browser.wait("document.getElementById('said').textContent.includes('nobody answers now')")

@@ -10,13 +10,16 @@ import aiohttp
 import av
 import numpy as np
 import pytest
-from conftest import ROOT, Probe, Start, until, write_sound
+from conftest import ROOT, Probe, Start, write_sound
 from diagnostic_msgs.msg import DiagnosticArray
 from std_msgs.msg import Bool, Int16MultiArray
 
 from llia_ros.demo.headless import free_port
 from llia_ros.nodes.messages import AUDIO_QOS, LATCHED_QOS, read_audio, read_diagnostics
 from llia_ros.telepresence import far_end
+from llia_ros.telepresence.peer import CallOptions
+from llia_ros.telepresence.server import CallServer
+from llia_ros.telepresence.utterances import Utterances
 
 RATE = 16000
 
@@ -185,17 +188,20 @@ def test_only_one_far_end_at_a_time_and_nothing_but_offers(probe: Probe, start: 
     assert 'http' in node.output and node.running()
 
 
-def test_what_cannot_be_is_said_in_one_line(start: Start, tmp_path: Path, capsys) -> None:
+def test_what_cannot_be_is_said_in_one_line(tmp_path: Path, capsys) -> None:
     port = free_port()
-    taken = start('face', 'telepresence', port=port)
-    until(lambda: 'calls are taken' in taken.output)
-    second = start('face', 'telepresence', port=port)
-    assert second.wait() == 1
-    assert f'calls cannot be taken at 127.0.0.1:{port}' in second.output
-    assert 'Traceback' not in second.output
     (tmp_path / 'bad.pem').write_text('no certificate')
-    third = start('face', 'telepresence', port=free_port(), certificate=str(tmp_path / 'bad.pem'))
-    assert third.wait() == 1 and 'give PEM files' in third.output
+
+    def server(port: int, **given: str) -> CallServer:
+        return CallServer(print, CallOptions(), Utterances(0.5, 0.4), port=port, **given)
+
+    taken = server(port)
+    with pytest.raises(ValueError, match=f'calls cannot be taken at 127.0.0.1:{port}: .* in use'):
+        server(port)
+    taken.close()
+    taken.close()
+    with pytest.raises(ValueError, match='bad.pem.* give PEM files'):
+        server(port, certificate=str(tmp_path / 'bad.pem'))
 
     sound = write_sound(tmp_path / 'x.wav', np.zeros(1600, np.int16))
     assert far_end.main([str(sound), '--url', f'http://127.0.0.1:{free_port()}']) == 2
