@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ GRID = (
     *((delay, loss, 0.0, 60.0) for delay in (0.0, 80.0) for loss in (0.0, 1.0, 5.0)),
     *((80.0, 1.0, 40.0, buffer) for buffer in (20.0, 60.0, 120.0)),
 )
+Network = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -78,32 +80,42 @@ def _node(*names: str, **parameters: Any) -> Iterator[None]:
         yield
 
 
-def _await_answer(url: str) -> None:
-    end = time.monotonic() + START
-    while True:
+def _await_face(near: str) -> None:
+    """Until the far end's node hears the avatar."""
+    end, said = time.monotonic() + START, 'does not answer'
+    while time.monotonic() < end:
         try:
-            get(url)
-            return
+            if get(f'{near}figures').get('face frames'):
+                return
+            said = 'hears no face'
         except OSError:
-            if time.monotonic() > end:
-                raise RuntimeError(f'telepresence did not start within {START:g} s') from None
-            time.sleep(0.2)
+            pass
+        time.sleep(0.2)
+    raise RuntimeError(f'after {START:g} s telepresence {said}')
 
 
-def trial(delay: float, loss: float, jitter: float, buffer: float, utterances: int) -> Trial:
-    """One call under one network, with an avatar that is running already."""
-    port, between = _free_port(), _free_port()
-    near, url = f'http://127.0.0.1:{port}/', f'http://127.0.0.1:{between}/'
-    network = ['-m', 'llia_ros.benchmark.bad_network', near, '--port', str(between)]
-    network += ['--delay', str(delay), '--loss', str(loss), '--jitter', str(jitter)]
-    with (
-        _node('telepresence', port=port, send_face='true', jitter_ms=buffer),
-        _process(*network) as relay,
-    ):
-        _await_answer(f'{near}figures')
+def trials(grid: Sequence[Network], utterances: int) -> Iterator[Trial]:
+    """One call under each network, with one avatar."""
+    with _node('avatar'):
+        for buffer, networks in groupby(grid, lambda network: network[3]):
+            port = _free_port()
+            near = f'http://127.0.0.1:{port}/'
+            with _node('telepresence', port=port, send_face='true', jitter_ms=buffer):
+                _await_face(near)
+                for network in networks:
+                    yield trial(near, network, utterances)
+
+
+def trial(near: str, network: Network, utterances: int) -> Trial:
+    """One call, as the node at `near` answers it."""
+    delay, loss, jitter, buffer = network
+    between = _free_port()
+    url = f'http://127.0.0.1:{between}/'
+    bad = ['-m', 'llia_ros.benchmark.bad_network', near, '--port', str(between)]
+    bad += ['--delay', str(delay), '--loss', str(loss), '--jitter', str(jitter)]
+    with _process(*bad) as relay:
         assert relay.stdout is not None
         relay.stdout.readline()
-        time.sleep(2.0)  # the nodes find each other
         found = in_child(far, url, near, utterances)
         there, back = get(f'{url}carried')['ways']
     counts, seconds = found['near'], found['seconds']
@@ -173,10 +185,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     calls: list[Trial] = []
     try:
         if not given.offline:
-            with _node('avatar'):
-                chosen = GRID[: given.calls]
-                for network in track(chosen, 'calls', console=Console(stderr=True)):
-                    calls.append(trial(*network, given.utterances))
+            chosen = GRID[: given.calls]
+            shown = Console(stderr=True)
+            calls += track(trials(chosen, given.utterances), 'calls', len(chosen), console=shown)
     except (RuntimeError, ValueError, OSError) as error:
         print(f'telepresence: {error}', file=sys.stderr)
         return 2

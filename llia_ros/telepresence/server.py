@@ -57,6 +57,7 @@ class CallServer:
         self.utterances = utterances
         self.answering = False
         self.calls = 0
+        self.frames = 0
         self.refused = 0
         self._on_utterance = on_utterance
         self._options = options
@@ -100,6 +101,7 @@ class CallServer:
         delays = tuple(self._delays)
         values = {'connection': 'none', **self._figures, 'calls': self.calls}
         values['refused'] = self.refused + self.access.refused
+        values['face frames'] = self.frames
         values['utterances'] = self.utterances.spoken
         if delays:
             values['way in p50 ms'] = float(np.median(delays))
@@ -107,6 +109,7 @@ class CallServer:
 
     def show(self, picture: bytes | None, sound: np.ndarray, stamp: int) -> None:
         """Send a frame of the face, as Peer.show; from any thread."""
+        self.frames += 1
         self._later(lambda: self._peer and self._peer.show(picture, sound, stamp))
 
     def hear(self, samples: np.ndarray) -> None:
