@@ -14,6 +14,8 @@ from llia_ros.benchmark.speech import voice
 from llia_ros.telepresence import far_end
 
 UTTERANCE, PAUSE = 2.0, 1.2  # s
+# Speech is found again by parts of it: a hole between two of them moves what follows, s.
+PART = 0.35
 # Where a returned utterance is looked for, s after it was spoken.
 LATEST = 3.0
 ALIKE = 0.5
@@ -59,7 +61,7 @@ def far(url: str, near: str, utterances: int) -> dict[str, Any]:
 def latencies(
     made: far_end.Call, speech: np.ndarray, utterances: int
 ) -> tuple[list[float], list[float]]:
-    """ms, of each utterance that is found again, of its sound and of its pictures."""
+    """ms, of each part of speech that is found again, of its sound and of its pictures."""
     if not made.sound:
         return [], []
     origin = made.began
@@ -74,19 +76,27 @@ def latencies(
     behind = np.array([(arrival - first) / SECOND - at for arrival, at, _ in made.pictures])
     when = np.array([arrival for arrival, _, _ in made.pictures]) - origin
     sound, face = [], []
-    for number in range(utterances):
-        begin = round((PAUSE + number * (UTTERANCE + PAUSE)) * RATE)
-        # Within the utterance: its beginning may be cut.
-        part = speech[begin + RATE // 2 : begin + round((UTTERANCE - 0.25) * RATE)].astype(float)
-        lag = _lag(part, line[begin + RATE // 2 :][: len(part) + round(LATEST * RATE)])
+    for begin in places(utterances):
+        part = speech[begin : begin + round(PART * RATE)].astype(float)
+        lag = _lag(part, line[begin:][: len(part) + round(LATEST * RATE)])
         if lag is None:
             continue
         sound.append(1000 * lag)
-        middle = (begin / RATE + UTTERANCE / 2 + lag) * SECOND
-        around = np.abs(when - middle) < SECOND / 2
+        middle = (begin / RATE + PART / 2 + lag) * SECOND
+        around = np.abs(when - middle) < SECOND / 4
         if around.any():
             face.append(1000 * (lag + float(np.median(behind[around]))))
     return sound, face
+
+
+def places(utterances: int) -> list[int]:
+    """First samples of the parts of speech that are looked for, without the beginnings."""
+    count = round((UTTERANCE - 0.25) / PART) - 1
+    return [
+        round((PAUSE + number * (UTTERANCE + PAUSE) + 0.25 + k * PART) * RATE)
+        for number in range(utterances)
+        for k in range(count)
+    ]
 
 
 def _lag(part: np.ndarray, line: np.ndarray) -> float | None:

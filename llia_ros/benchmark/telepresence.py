@@ -25,7 +25,8 @@ from rich.table import Table
 
 from llia_ros.benchmark import jitter_delays
 from llia_ros.benchmark.child import call as in_child
-from llia_ros.benchmark.far_side import far, get
+from llia_ros.benchmark.far_side import far, get, places
+from llia_ros.telepresence.peer import DEAD
 
 START = 120.0  # s in which the nodes must be there
 # One way delay (ms), loss (%), further delay of each packet up to (ms), buffer (ms).
@@ -38,7 +39,7 @@ Network = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Trial:
-    """One call: latencies in ms by utterance, rates in kbit/s, losses in % of the packets."""
+    """One call: latencies in ms by part of speech, rates in kbit/s, losses in % of the packets."""
 
     delay: float
     loss: float
@@ -46,7 +47,7 @@ class Trial:
     buffer: float
     sound: list[float]
     face: list[float]
-    utterances: int
+    parts: int
     lost: float
     concealed: float
     up: float
@@ -104,6 +105,8 @@ def trials(grid: Sequence[Network], utterances: int) -> Iterator[Trial]:
                 _await_face(near)
                 for network in networks:
                     yield trial(near, network, utterances)
+                    # Where the goodbye was lost, the next call is refused until then.
+                    time.sleep(DEAD)
 
 
 def trial(near: str, network: Network, utterances: int) -> Trial:
@@ -127,7 +130,7 @@ def trial(near: str, network: Network, utterances: int) -> Trial:
         buffer,
         found['sound'],
         [late - delay - jitter / 2 for late in found['face']],
-        utterances,
+        len(places(utterances)),
         100 * counts.get('lost', 0) / packets,
         counts.get('concealed ms', 0.0) / (20 * packets) * 100,
         there[1] * 8e-3 / seconds,
@@ -151,7 +154,7 @@ def calls_table(done: Sequence[Trial]) -> Table:
             f'{one.buffer:g}',
             f'{p50:.0f} ms',
             f'{most:.0f} ms',
-            f'{len(one.sound)} of {one.utterances}',
+            f'{len(one.sound)} of {one.parts}',
             f'{one.lost:.1f} %',
             f'{one.concealed:.1f} %',
             f'{one.up:.0f} kbit/s',
