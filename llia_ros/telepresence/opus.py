@@ -31,7 +31,8 @@ class OpusDecoder:
             frames = self._codec.decode(av.Packet(payload))
         except av.FFmpegError as error:
             raise ValueError(f'Opus packet of {len(payload)} bytes: {error}') from None
-        parts, count = [self._left], 0
+        parts: list[np.ndarray] = [self._left]
+        count = 0
         for frame in frames:
             count += frame.samples // TICKS_PER_SAMPLE
             frame.pts = None

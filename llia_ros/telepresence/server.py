@@ -110,11 +110,11 @@ class CallServer:
     def show(self, picture: bytes | None, sound: np.ndarray, stamp: int) -> None:
         """Send a frame of the face, as Peer.show; from any thread."""
         self.frames += 1
-        self._later(lambda: self._peer and self._peer.show(picture, sound, stamp))
+        self._later(lambda peer: peer.show(picture, sound, stamp))
 
     def hear(self, samples: np.ndarray) -> None:
         """Send sound of the room, as Peer.hear; from any thread."""
-        self._later(lambda: self._peer and self._peer.hear(samples))
+        self._later(lambda peer: peer.hear(samples))
 
     def hang_up(self) -> None:
         """End the call, if there is one, and its utterance."""
@@ -127,9 +127,10 @@ class CallServer:
             self._loop.call_soon_threadsafe(self._closing.set)
             self._thread.join()
 
-    def _later(self, work: Callable[[], Any]) -> None:
-        if self._peer is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(work)
+    def _later(self, work: Callable[[Peer], None]) -> None:
+        peer = self._peer
+        if peer is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(work, peer)
 
     # ---- the server's thread
 

@@ -32,7 +32,7 @@ class SoundTrack(MediaStreamTrack):
         self.asked = False
         self.position = 0
         self.dropped = 0
-        self._waiting: deque[np.ndarray] = deque()
+        self._packets: deque[np.ndarray] = deque()
         self._rest = np.zeros(0, np.int16)
         self._sent = 0
         self._ready = asyncio.Event()
@@ -43,9 +43,9 @@ class SoundTrack(MediaStreamTrack):
         joined = np.concatenate([self._rest, samples])
         whole = len(joined) // PACKET * PACKET
         self._rest = joined[whole:]
-        self._waiting.extend(joined[:whole].reshape(-1, PACKET))
-        while len(self._waiting) * PACKET > MOST:
-            self._waiting.popleft()
+        self._packets.extend(joined[:whole].reshape(-1, PACKET))
+        while len(self._packets) * PACKET > MOST:
+            self._packets.popleft()
             self._sent += PACKET
             self.dropped += PACKET
         self._ready.set()
@@ -53,12 +53,12 @@ class SoundTrack(MediaStreamTrack):
     async def recv(self) -> av.AudioFrame:
         """The next 20 ms, once they are there; for aiortc."""
         self.asked = True
-        while not self._waiting:
+        while not self._packets:
             if self.readyState != 'live':
                 raise MediaStreamError
             self._ready.clear()
             await self._ready.wait()
-        samples = self._waiting.popleft()
+        samples = self._packets.popleft()
         frame = av.AudioFrame.from_ndarray(samples[None], format='s16', layout='mono')
         frame.sample_rate = RATE
         frame.pts, frame.time_base = self._sent, Fraction(1, RATE)
