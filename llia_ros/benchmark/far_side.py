@@ -17,7 +17,7 @@ UTTERANCE, PAUSE = 2.0, 1.2  # s
 # Speech is found again by parts of it: a hole between two of them moves what follows, s.
 PART = 0.35
 # Where a returned utterance is looked for, s after it was spoken.
-LATEST = 3.0
+LATEST = 8.0
 ALIKE = 0.5
 
 

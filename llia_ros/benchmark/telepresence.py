@@ -196,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     if given.json:
         aiortc = {'before_ms': before, 'after_ms': after, 'stall_ms': stall}
-        figures = {'calls': calls, 'delays': delays}
+        figures: dict[str, Sequence[Any]] = {'calls': calls, 'delays': delays}
         told = {name: [asdict(one) for one in each] for name, each in figures.items()}
         print(json.dumps({**told, 'aiortc': aiortc}))
         return 0
