@@ -70,7 +70,8 @@ def test_a_voice_goes_in_and_its_face_comes_out(
     probe: Probe, start: Start, bad_network, sentence: np.ndarray, tmp_path: Path
 ) -> None:
     port = free_port()
-    start('face', 'telepresence', port=port, send_face=True, send_microphone=True)
+    # A delay that a busy machine keeps, too: what is tested is the network's loss, not its load.
+    start('face', 'telepresence', port=port, send_face=True, jitter_ms=400.0)
     start('avatar')
     told = probe.hear(DiagnosticArray, '/diagnostics')
     spoken = probe.hear(Int16MultiArray, 'robot/audio', AUDIO_QOS)
@@ -82,7 +83,8 @@ def test_a_voice_goes_in_and_its_face_comes_out(
     speech = np.concatenate([np.zeros(RATE // 2, np.int16), sentence[: 2 * RATE]])
     file, video = write_sound(tmp_path / 'hello.wav', speech), tmp_path / 'face.mp4'
     command = [sys.executable, '-m', 'llia_ros.telepresence.far_end', str(file)]
-    command += ['--url', url, '--out', str(video), '--tail', '2', '--json']
+    command += ['--url', url, '--out', str(video), '--tail', '3', '--json']
+    command += ['--jitter-ms', '400']
     far = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     probe.until(lambda: far.poll() is not None)
     figures = json.loads(far.communicate()[0])
@@ -114,7 +116,7 @@ def test_a_voice_goes_in_and_its_face_comes_out(
     assert moved > 1
 
     during = [one for one in values(told) if one.get('connection') == 'connected']
-    assert during and all(float(one['jitter delay ms']) == 60 for one in during)
+    assert during and all(float(one['jitter delay ms']) == 400 for one in during)
     last = during[-1]
     assert int(last['packets']) > 50 and float(last['in kbit/s']) > 10
     assert float(last['out kbit/s']) > float(last['in kbit/s'])
