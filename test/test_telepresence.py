@@ -131,8 +131,9 @@ def test_a_voice_goes_in_and_its_face_comes_out(
     during = [one for one in values(told) if one.get('connection') == 'connected']
     assert during and all(float(one['jitter delay ms']) == 400 for one in during)
     last = during[-1]
-    assert int(last['packets']) > 50 and float(last['in kbit/s']) > 10
-    assert float(last['out kbit/s']) > float(last['in kbit/s'])
+    assert int(last['packets']) > 50
+    most = {key: max(float(one[f'{key} kbit/s']) for one in during) for key in ('in', 'out')}
+    assert most['out'] > most['in'] > 10
     assert int(last['calls']) == 1 and int(last['utterances']) == 1
     probe.until(lambda: values(told)[-1]['connection'] == 'none')
 
