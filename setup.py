@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 NAME = 'llia_ros'
 ROOT = Path(__file__).parent
 
-NODES = ('audio_capture', 'dialogue_state', 'avatar', 'display')
+NODES = ('audio_capture', 'dialogue_state', 'avatar', 'display', 'telepresence')
 
 BASE = [
     'numpy>=1.23',
@@ -38,6 +38,8 @@ ONNX = ['onnx>=1.16', 'onnxruntime>=1.18']
 ECHO = ['livekit>=1.0']
 WINDOW = ['pygame>=2.1.3']
 CAMERA = ['pyvirtualcam>=0.10']
+# The jitter buffer takes the place of its own, which is private: later ones are to be tried first.
+TELEPRESENCE = ['aiortc>=1.9,<1.17']
 FULL = ['torch>=2.5', 'safetensors>=0.4', 'diffusers>=0.30', 'transformers>=4.45']
 PHOTO = ['dlib-bin>=20']
 EXTRAS = {
@@ -48,6 +50,7 @@ EXTRAS = {
     'photo': PHOTO,
     'gpu': [*FULL, *PHOTO, 'tensorrt>=10; platform_machine == "x86_64"'],
     'echo': ECHO,
+    'telepresence': TELEPRESENCE,
     'demo': ['matplotlib>=3.5'],
     'window': WINDOW,
     'camera': CAMERA,
@@ -57,6 +60,7 @@ EXTRAS = {
         *ECHO,
         *WINDOW,
         *CAMERA,
+        *TELEPRESENCE,
         *FULL,
         *PHOTO,
         'pytest-xdist>=3.6',

@@ -10,11 +10,13 @@ PACKAGE = Path(__file__).parents[1] / 'llia_ros'
 
 # Of each part: the other parts of the package that it may know.
 MAY_KNOW = {
-    'nodes': {'runtime', 'dialogue', 'audio', 'display', 'model.config'},
+    'nodes': {'runtime', 'dialogue', 'audio', 'display', 'telepresence', 'model.config'},
     'runtime': {'model', 'audio'},
     'training': {'model', 'audio', 'runtime'},
-    'benchmark': {'model', 'audio', 'runtime', 'training'},
+    'benchmark': {'model', 'audio', 'runtime', 'training', 'telepresence'},
     'display': {'audio', 'model.config'},
+    # Who may call is decided as for the page.
+    'telepresence': {'audio', 'display.access'},
     'dialogue': set(),
     'audio': set(),
     'model': set(),

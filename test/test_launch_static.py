@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from llia_ros.nodes.parameters import NODES, check
+from llia_ros.nodes.parameters import FACE, NODES, check
 
 ROOT = Path(__file__).parents[1]
 LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
@@ -171,6 +171,12 @@ def started(path: Path, **given: str) -> list[Node]:
     return nodes
 
 
+def known_to(path: Path, given: dict[str, str]) -> dict[str, str]:
+    """Of these arguments those that a launch file has."""
+    declared = {e.name for e in load(path).entities if isinstance(e, DeclareLaunchArgument)}
+    return {name: value for name, value in given.items() if name in declared}
+
+
 def scripts() -> dict[str, str]:
     """Console scripts of setup.py, as it really calls setup()."""
     called = {}
@@ -217,7 +223,7 @@ def test_arguments_are_described_and_used(path: Path, recorders) -> None:
 @pytest.mark.parametrize('given', COMBINATIONS, ids=str)
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
 def test_executables_are_console_scripts_that_can_be_imported(path, given, recorders) -> None:
-    for node in started(path, **given):
+    for node in started(path, **known_to(path, given)):
         assert node.package == 'llia_ros'
         module, _, function = scripts()[node.executable].partition(':')
         assert callable(getattr(importlib.import_module(module), function))
@@ -227,7 +233,7 @@ def test_executables_are_console_scripts_that_can_be_imported(path, given, recor
 @pytest.mark.parametrize('given', COMBINATIONS, ids=str)
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
 def test_parameters_are_those_of_the_node_and_valid(path, given, recorders) -> None:
-    for node in started(path, **given):
+    for node in started(path, **known_to(path, given)):
         if node.executable not in ('face', *NODES):
             assert not node.parameters
             continue
@@ -240,13 +246,14 @@ def test_parameters_are_those_of_the_node_and_valid(path, given, recorders) -> N
             check(cls(**{k: v for k, v in node.values.items() if k in fields}))
         for part in node.parameters:
             if isinstance(part, str):
-                assert set(yaml.safe_load(Path(part).read_text())) == {f'/**/{n}' for n in NODES}
+                told = set(yaml.safe_load(Path(part).read_text()))
+                assert {f'/**/{name}' for name in names} <= told
 
 
 def test_arguments_reach_their_nodes(recorders) -> None:
     path = ROOT / 'launch' / 'avatar.launch.py'
     nodes = {node.name: node for node in started(path)}
-    assert set(nodes) == set(NODES)
+    assert set(nodes) == set(FACE)
     assert all(node.values == {'autostart': True} for node in nodes.values())
 
     nodes = {
@@ -276,13 +283,57 @@ def test_arguments_reach_their_nodes(recorders) -> None:
     assert voice.values['file'] == 'hello.wav' and voice.values['end_of_utterance'] is True
     assert 'audio_capture' not in {node.name for node in started(path, device='none')}
     (face,) = started(path, composed='true')
-    assert face.arguments == list(NODES)
+    assert face.arguments == list(FACE)
+
+
+def test_a_far_end_speaks_through_a_face_that_no_user_interrupts(recorders) -> None:
+    path = ROOT / 'launch' / 'telepresence.launch.py'
+    nodes = {node.name: node for node in started(path)}
+    assert set(nodes) == set(FACE) | {'telepresence'}
+    assert nodes['avatar'].values['barge_in'] is False
+    assert nodes['telepresence'].values == {
+        'autostart': True,
+        'send_face': False,
+        'send_microphone': True,
+    }
+    nodes = {
+        node.name: node
+        for node in started(
+            path,
+            host='0.0.0.0',
+            call_port='8443',
+            call_token='a-token-of-one-house',
+            certificate='c.pem',
+            key='k.pem',
+            send_face='true',
+            send_microphone='false',
+            jitter_ms='120',
+            ice_servers='stun:stun.example.org',
+            barge_in='true',
+            device='none',
+        )
+    }
+    assert set(nodes) == set(FACE) - {'audio_capture'} | {'telepresence'}
+    values = nodes['telepresence'].values
+    assert values == {
+        'autostart': True,
+        'host': '0.0.0.0',
+        'port': 8443,
+        'token': 'a-token-of-one-house',
+        'certificate': 'c.pem',
+        'key': 'k.pem',
+        'send_face': True,
+        'send_microphone': False,
+        'jitter_ms': 120.0,
+        'ice_servers': 'stun:stun.example.org',
+    }
+    assert nodes['avatar'].values['barge_in'] is True
 
 
 def test_a_kiosk_comes_back_by_itself_and_shows_the_page_that_is_served(recorders) -> None:
     path = ROOT / 'launch' / 'kiosk.launch.py'
     *nodes, browser = started(path, port='8123', fit='cover', rotate='90', flags='--a --b')
-    assert {node.name for node in nodes} == set(NODES)
+    assert {node.name for node in nodes} == set(FACE)
     assert all(node.respawn for node in [*nodes, browser])
     [shown] = [node.values for node in nodes if node.name == 'display']
     assert {'output': 'web', 'port': 8123, 'fit': 'cover', 'rotate': 90}.items() <= shown.items()

@@ -15,6 +15,7 @@ from rclpy.parameter import Parameter
 
 from llia_ros.nodes.composed import CLASSES
 from llia_ros.nodes.parameters import (
+    FACE,
     NODES,
     AvatarParameters,
     DialogueStateParameters,
@@ -38,12 +39,13 @@ def test_defaults_are_within_their_own_limits_and_described(cls) -> None:
 
 
 def test_the_parameter_file_is_the_one_that_the_dataclasses_write() -> None:
-    written = (ROOT / 'config' / 'robot_face.yaml').read_text()
-    assert written == as_yaml(), 'write llia_ros.nodes.parameters.as_yaml() to it again'
-    parsed = yaml.safe_load(written)
-    for node, cls in NODES.items():
-        values = parsed[f'/**/{node}']['ros__parameters']
-        assert cls(**values) == cls()
+    for name, nodes in (('robot_face', FACE), ('telepresence', tuple(NODES))):
+        written = (ROOT / 'config' / f'{name}.yaml').read_text()
+        assert written == as_yaml(nodes), f'write as_yaml({nodes}) to {name}.yaml again'
+        parsed = yaml.safe_load(written)
+        assert set(parsed) == {f'/**/{node}' for node in nodes}
+        for node in nodes:
+            assert NODES[node](**parsed[f'/**/{node}']['ros__parameters']) == NODES[node]()
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def test_the_real_nodes_have_the_topics_that_are_declared(
         },
         'dialogue_state': {'voices': VOICE},
         'display': {'output': 'web', 'port': port},
+        'telepresence': {'port': port, 'send_face': True, 'send_microphone': True},
     }.get(name, {})
     cls = getattr(import_module(f'llia_ros.nodes.{name}'), CLASSES[name])
     overrides = [Parameter(key, value=value) for key, value in given.items()]

@@ -1,6 +1,6 @@
-"""Several nodes in one process: all four, or those named on the command line.
+"""Several nodes in one process: those of a face, or those named on the command line.
 
-They exchange the same messages over the same topics as four processes do.
+They exchange the same messages over the same topics as processes of their own do.
 """
 
 import sys
@@ -9,6 +9,7 @@ from importlib import import_module
 
 from rclpy.utilities import remove_ros_args
 
+from llia_ros.nodes.parameters import FACE
 from llia_ros.nodes.running import run
 
 CLASSES = {
@@ -16,13 +17,14 @@ CLASSES = {
     'dialogue_state': 'DialogueState',
     'avatar': 'AvatarNode',
     'display': 'Display',
+    'telepresence': 'Telepresence',
 }
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Console script `face`: `face [NODE ...] [--ros-args ...]`; exit code 2 for a wrong name."""
     given = list(sys.argv if args is None else args)
-    names = remove_ros_args(args=given)[1:] or list(CLASSES)
+    names = remove_ros_args(args=given)[1:] or list(FACE)
     unknown = [name for name in names if name not in CLASSES]
     if unknown:
         print(

@@ -6,7 +6,7 @@ all come from these dataclasses. This module itself needs no ROS until `declare`
 
 import json
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Generic, TypeVar
 
@@ -275,12 +275,68 @@ class DisplayParameters(NodeParameters):
     audio_channels: int = _audio_channels()
 
 
+@dataclass(frozen=True)
+class TelepresenceParameters(NodeParameters):
+    """Parameters of `telepresence`."""
+
+    host: str = parameter(
+        '127.0.0.1', 'Address that calls are taken at; any other asks for a token.', read_only=True
+    )
+    port: int = parameter(
+        8090, 'Port of the page and of the offers.', within=(1, 65535), read_only=True
+    )
+    token: str = parameter(
+        '',
+        'What a far end must show: empty makes a random token and prints it once, but asks for '
+        'none on a loopback address; `random` always makes one; or a token of 16 letters or more.',
+        read_only=True,
+    )
+    certificate: str = parameter(
+        '',
+        'PEM file with a certificate: browsers on other machines lend their microphone only to '
+        'https.',
+        read_only=True,
+    )
+    key: str = parameter('', "PEM file with the certificate's key.", read_only=True)
+    jitter_ms: float = parameter(
+        60.0,
+        'Delay of the jitter buffer: how much later than the quickest packet another one may '
+        'come, ms.',
+        within=(0.0, 1000.0),
+        read_only=True,
+    )
+    threshold: float = parameter(
+        0.5, "Probability from which the far end's sound counts as speech.", within=(0.05, 0.95)
+    )
+    release: float = parameter(
+        0.4, 'Seconds of silence there that end an utterance.', within=(0.1, 5.0)
+    )
+    send_face: bool = parameter(
+        False, 'Send the face back, its picture and its sound.', read_only=True
+    )
+    send_microphone: bool = parameter(
+        False, 'Send `user/audio`, what is heard here, to the far end.', read_only=True
+    )
+    ice_servers: str = parameter(
+        '',
+        'STUN and TURN servers, comma-separated, such as stun:stun.example.org; empty asks none.',
+        read_only=True,
+    )
+    frame: str = parameter('far_end', 'Frame named in the messages.')
+    audio_type: str = _audio_type()
+    audio_rate: int = _audio_rate()
+    audio_channels: int = _audio_channels()
+
+
 NODES: dict[str, type[NodeParameters]] = {
     'audio_capture': AudioCaptureParameters,
     'dialogue_state': DialogueStateParameters,
     'avatar': AvatarParameters,
     'display': DisplayParameters,
+    'telepresence': TelepresenceParameters,
 }
+# What shows a face that this machine drives by itself.
+FACE = ('audio_capture', 'dialogue_state', 'avatar', 'display')
 
 
 def listed(value: str) -> list[str]:
@@ -344,10 +400,10 @@ def describe(cls: type) -> str:
     return '\n'.join(rows)
 
 
-def as_yaml() -> str:
-    """A ROS parameter file with every parameter of every node at its default."""
+def as_yaml(nodes: Sequence[str] = FACE) -> str:
+    """A ROS parameter file with every parameter of these nodes at its default."""
     lines = ['# Every parameter of every node at its default, whatever the namespace.']
-    for node, cls in NODES.items():
+    for node, cls in ((node, NODES[node]) for node in nodes):
         lines += ['', f'/**/{node}:', '  ros__parameters:']
         for item in fields(cls):
             value = json.dumps(item.default)

@@ -237,6 +237,33 @@ TOPICS = (
             ),
         )
     ),
+    Topic(
+        'telepresence',
+        'pub',
+        'robot/audio',
+        AUDIO,
+        SOUND,
+        "The far end's voice, utterance by utterance.",
+        'audio_type',
+    ),
+    Topic('telepresence', 'sub', 'audio', AUDIO, SOUND, 'To the far end, with `send_face`.'),
+    Topic(
+        'telepresence',
+        'sub',
+        'image_raw/compressed',
+        JPEG,
+        PICTURE,
+        'To the far end, with `send_face`.',
+    ),
+    Topic(
+        'telepresence',
+        'sub',
+        'user/audio',
+        AUDIO,
+        SOUND_IN,
+        'To the far end, with `send_microphone`.',
+        'audio_type',
+    ),
 )
 # Every node has it, from before it is configured.
 DIAGNOSTICS = Topic(
