@@ -23,6 +23,7 @@ from aiohttp import web
 
 from llia_ros.audio.stream import SECOND, Chunk
 from llia_ros.display.access import Access
+from llia_ros.display.connections import FAREWELL, Connections, log
 from llia_ros.telepresence.peer import CallError, CallOptions, Peer
 from llia_ros.telepresence.utterances import Utterances
 
@@ -58,7 +59,7 @@ class CallServer:
         self.answering = False
         self.calls = 0
         self.frames = 0
-        self.refused = 0
+        self._connections = Connections()
         self._on_utterance = on_utterance
         self._options = options
         self._host, self._port = host, port
@@ -100,7 +101,7 @@ class CallServer:
         """State, rates and losses of the call as of the last second."""
         delays = tuple(self._delays)
         values = {'connection': 'none', **self._figures, 'calls': self.calls}
-        values['refused'] = self.refused + self.access.refused
+        values['refused'] = self._connections.refused
         values['face frames'] = self.frames
         values['utterances'] = self.utterances.spoken
         if delays:
@@ -143,16 +144,32 @@ class CallServer:
             self._loop.close()
 
     async def _serve(self, bound: threading.Event) -> None:
-        app = web.Application(middlewares=[self.access.middleware], client_max_size=MOST_BYTES)
+        connections = self._connections
+        app = web.Application(
+            middlewares=[connections.middleware, self.access.middleware],
+            client_max_size=MOST_BYTES,
+        )
         app.router.add_post('/offer', self._offer)
         app.router.add_get('/figures', self._told)
         app.router.add_get('/{name:[a-z.]*}', self._file)
-        runner = web.AppRunner(app, handle_signals=False, access_log=None)
+        # A body is never unpacked: small ones may unpack to large ones.
+        runner = web.AppRunner(
+            app,
+            handle_signals=False,
+            access_log=None,
+            logger=log,
+            auto_decompress=False,
+            lingering_time=FAREWELL,
+        )
         await runner.setup()
         assert runner.server is not None
         try:
             server = await self._loop.create_server(
-                runner.server, self._host, self._port, ssl=self._tls, start_serving=False
+                connections.guarded(runner.server),
+                self._host,
+                self._port,
+                ssl=self._tls,
+                start_serving=False,
             )
         except OSError as error:
             self._failed.append(error)
@@ -162,11 +179,13 @@ class CallServer:
         self.access.serve(self._host, self._port, addresses)
         await server.start_serving()
         bound.set()
-        watching = asyncio.ensure_future(self._watch())
+        watches = [asyncio.ensure_future(each) for each in (self._watch(), connections.watch())]
         await self._closing.wait()
-        watching.cancel()
+        for watch in watches:
+            watch.cancel()
         server.close()
         await self._hang_up()
+        connections.close()
         await runner.cleanup()
         await server.wait_closed()
 
@@ -186,35 +205,31 @@ class CallServer:
         now = time.monotonic()
         self._offers = [then for then in self._offers if now - then < 60]
         if len(self._offers) >= OFFERS:
-            raise self._refusal(web.HTTPTooManyRequests, 'too many calls in a minute')
+            raise web.HTTPTooManyRequests(text='too many calls in a minute\n')
         self._offers.append(now)
         if not self.answering:
-            raise self._refusal(web.HTTPServiceUnavailable, 'nobody answers now')
+            raise web.HTTPServiceUnavailable(text='nobody answers now\n')
         if self._peer is not None and self._peer.alive:
-            raise self._refusal(web.HTTPConflict, 'somebody else is in a call')
+            raise web.HTTPConflict(text='somebody else is in a call\n')
         try:
             offer = json.loads(await request.text())
             if offer['type'] != 'offer' or not isinstance(offer['sdp'], str):
                 raise ValueError('type is not offer')
         except (ValueError, KeyError, TypeError, RecursionError):
-            text = 'expected JSON with type "offer" and sdp'
-            raise self._refusal(web.HTTPBadRequest, text) from None
+            text = 'expected JSON with type "offer" and sdp\n'
+            raise web.HTTPBadRequest(text=text) from None
         await self._hang_up()
         peer = self._peer = Peer(self._options, self._on_sound)
         try:
             answer = await peer.answer(offer['sdp'])
         except CallError as error:
             self._peer = None if self._peer is peer else self._peer
-            raise self._refusal(web.HTTPBadRequest, str(error)) from None
+            raise web.HTTPBadRequest(text=f'{error}\n') from None
         self.calls += 1
         return web.json_response({'type': 'answer', 'sdp': answer})
 
     async def _told(self, request: web.Request) -> web.Response:
         return web.json_response(self.figures())
-
-    def _refusal(self, kind: type[web.HTTPException], text: str) -> web.HTTPException:
-        self.refused += 1
-        return kind(text=text + '\n')
 
     async def _hang_up(self) -> None:
         peer, self._peer = self._peer, None
