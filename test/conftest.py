@@ -120,12 +120,12 @@ class Probe:
         )
         return heard
 
-    def say(self, topic: str, message: Any, qos: Any = 10) -> None:
-        """Publish, once somebody listens."""
+    def say(self, topic: str, message: Any, qos: Any = 10, listeners: int = 1) -> None:
+        """Publish, the first time once so many listen."""
         if topic not in self._publishers:
             publisher = self.node.create_publisher(type(message), topic, qos)
             self._publishers[topic] = publisher
-            self.until(lambda: publisher.get_subscription_count() > 0)
+            self.until(lambda: publisher.get_subscription_count() >= listeners)
         self._publishers[topic].publish(message)
 
     def call(self, kind: Any, name: str, request: Any = None) -> Any:

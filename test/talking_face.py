@@ -24,8 +24,8 @@ PERIOD = 40_000_000
 class Face:
     """Says frames as an avatar does: sound and picture with the same stamp."""
 
-    def __init__(self, probe: Probe) -> None:
-        self.probe = probe
+    def __init__(self, probe: Probe, listeners: int = 1) -> None:
+        self.probe, self.listeners = probe, listeners
         self.start = probe.node.get_clock().now().nanoseconds
 
     def sound(
@@ -51,8 +51,9 @@ class Face:
         seconds: float = 0.04,
     ) -> None:
         """Send a frame, then receive for a while."""
-        self.probe.say('audio', self.sound(index, epoch, samples), AUDIO_QOS)
-        self.probe.say('image_raw/compressed', self.picture(index, data), FRAME_QOS)
+        self.probe.say('audio', self.sound(index, epoch, samples), AUDIO_QOS, self.listeners)
+        picture = self.picture(index, data)
+        self.probe.say('image_raw/compressed', picture, FRAME_QOS, self.listeners)
         self.probe.spin(seconds)
 
 

@@ -94,11 +94,8 @@ def record(probe: Probe, start: Start, folder: Path) -> None:
                 profile(OVERRIDES[topic]),
                 raw=True,
             )
-        face = Face(probe)
-        probe.say('dialogue/state', text('speaking'), LATCHED_QOS)
-        # The display must be there before the first frame: it is the second who listens.
-        probe.until(lambda: probe.node.count_subscribers('/audio') == 2)
-        probe.until(lambda: probe.node.count_subscribers('/image_raw/compressed') == 2)
+        face = Face(probe, listeners=2)  # the bag and the display
+        probe.say('dialogue/state', text('speaking'), LATCHED_QOS, listeners=2)
         for k in range(FRAMES):
             face.say(k, jpeg((10 * k, 10 * k, 10 * k), (0, 0, 0)))
         probe.spin(0.3)

@@ -16,7 +16,7 @@ MAY_KNOW = {
     'benchmark': {'model', 'audio', 'runtime', 'training', 'telepresence'},
     'display': {'audio', 'model.config'},
     # Who may call is decided as for the page.
-    'telepresence': {'audio', 'display.access'},
+    'telepresence': {'audio', 'display.access', 'display.connections'},
     'dialogue': set(),
     'audio': set(),
     'model': set(),

@@ -79,6 +79,7 @@ class Kiosk:
 
     def start(self, *settings: str) -> Process:
         """Start the display."""
+        self.settings = settings
         command = [str(SCRIPTS / 'display'), '--ros-args', '-p', f'port:={self.port}']
         for setting in settings:
             command += ['-p', setting]
@@ -127,6 +128,9 @@ def kiosk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kiosk]:
 )
 def browser(request: Any, kiosk: Kiosk) -> Iterator[Any]:
     profile = kiosk.folder / request.param
+    if kiosk.settings:  # of the browser before
+        kiosk.display.stop(signal.SIGKILL)
+        kiosk.start()
     if request.param == 'firefox':
         # Unlike Chromium it plays nothing, and starts no clock, where there is no sound device.
         pulse = request.getfixturevalue('pulse')

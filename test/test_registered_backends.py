@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from llia_ros.runtime.backends import BACKENDS, backend_names, load_backend
-from llia_ros.runtime.backends.openvino import OpenVINOBackend
+from llia_ros.runtime.backends.openvino import OpenVINORunner
 
 MODULE = """
 class Theirs:
@@ -42,7 +42,7 @@ def test_a_registered_backend_gets_folder_and_options(registered: None) -> None:
 
 def test_names_are_ours_first_and_ours_stay_ours(registered: None) -> None:
     assert backend_names() == [*BACKENDS, 'missing', 'mistyped', 'theirs']
-    assert isinstance(load_backend('tiny', 'openvino'), OpenVINOBackend)
+    assert isinstance(load_backend('tiny', 'openvino').runner, OpenVINORunner)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import pytest
 from conftest import SCRIPTS, Probe, Process, until, write_sound
 from sensor_msgs.msg import CompressedImage
 
+from llia_ros.audio.stream import RATE
 from llia_ros.demo.conversation import LINES
 from llia_ros.demo.headless import CHROMEDRIVER, CHROMIUM, FLAGS, MISSING, Browser, free_port
 from llia_ros.display.browser import wait_for
@@ -40,7 +41,9 @@ class Robot:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         line = next(line for line in LINES if line.name == 'story')
-        voice = write_sound(folder / 'voice.wav', np.asarray(line.samples))
+        # Now and then it is silent for a while: that is when a calm still can be taken.
+        samples = np.pad(np.asarray(line.samples), (0, 3 * RATE))
+        voice = write_sound(folder / 'voice.wav', samples)
         with socket.create_server(('127.0.0.1', 0)) as free:
             port = free.getsockname()[1]
         self.url = f'http://127.0.0.1:{port}/'
@@ -132,6 +135,8 @@ def speaks_on(window: Browser) -> None:
 
 def test_the_face_comes_back_after_the_avatar_was_killed(robot, probe: Probe):
     window = robot.look()
+    window.wait(SPEAKING, SLOW)
+    window.wait('window.llia.still', SLOW)
     window.wait(SPEAKING, SLOW)
     pictures = probe.hear(CompressedImage, 'image_raw/compressed', FRAME_QOS)
     probe.until(lambda: pictures)

@@ -111,7 +111,7 @@ def soak(
                     'minute': drawn / subject.config.fps / 60,
                     'ms_per_frame': 1000 * (now - clock) / count,
                     'rss_mb': rss_mb(),
-                    'generation_ms': avatar.stats()['stages_ms']['generation']['p50'],
+                    'generation_ms': _generation(avatar),
                     'page_faults_per_frame': (faults[0] - soft) / count,
                     'disk_faults_per_frame': (faults[1] - hard) / count,
                 }
@@ -151,6 +151,12 @@ def trend(windows: list[dict[str, float]]) -> dict[str, Any]:
         'change_of_memory': memory_change,
         'flat': time_change <= FLAT_TIME and memory_change <= FLAT_MEMORY,
     }
+
+
+def _generation(avatar: Any) -> float:
+    """Return the median of plan to picture, ms; NaN before the first clip is whole."""
+    seen = avatar.stats()['stages_ms'].get('generation')
+    return float(seen['p50']) if seen else float('nan')
 
 
 def _probe(subject: Subject, seconds: float) -> dict[str, Any]:

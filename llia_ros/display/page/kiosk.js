@@ -18,6 +18,7 @@ const counters = {
   connected: false, connections: 0, state: '', epoch: -1, index: -1, heard: -1,
   pictures: 0, sounds: 0, drawn: 0, skipped: 0, stale: 0, late: 0, moved: 0,
   scheduled: 0, buffered: 0, skew: 0, latency: 0, fps: 0, audio: '', calm: 0,
+  still: false,  // is a calm picture of this face known?
   since: 0,  // when the living face was last back, ms since 1970
 };
 const stage = new Stage(document.getElementById('stage'));
@@ -87,6 +88,7 @@ function draw() {
   else if (now - seen > (counters.connected ? LOST : GONE)) stage.rest(still.picture());
   stage.draw(now);
   counters.calm = stage.calm;
+  counters.still = still.picture() !== null;
   if (overlay !== null) overlay.update(now);
 }
 
