@@ -126,6 +126,8 @@ class Probe:
             publisher = self.node.create_publisher(type(message), topic, qos)
             self._publishers[topic] = publisher
             self.until(lambda: publisher.get_subscription_count() >= listeners)
+            # They may know this publisher a little later than it knows them.
+            self.spin(0.1)
         self._publishers[topic].publish(message)
 
     def call(self, kind: Any, name: str, request: Any = None) -> Any:

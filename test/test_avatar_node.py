@@ -242,6 +242,7 @@ def test_a_user_who_starts_to_speak_interrupts_if_wanted(make, probe: Probe, bar
     probe.say('user/is_speaking', Bool(data=True), LATCHED_QOS)
     probe.say('user/is_speaking', Bool(data=False), LATCHED_QOS)
     speak_until_playing(probe, playing)
+    probe.until(lambda: sounds)
     assert labels(sounds)[-1].epoch == 0
     probe.say('user/is_speaking', Bool(data=True), LATCHED_QOS)
     for _ in range(15):

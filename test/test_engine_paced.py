@@ -135,12 +135,14 @@ def test_speech_that_stops_without_an_end_is_finished_and_may_go_on():
         p.avatar.push_audio(first)
         p.until(lambda frame: frame.playing)
         while np.count_nonzero(p.heard) < len(first):
+            p.rest()
             p.tick(wait=False)
         hanging = p.play(4)
         assert all(frame.playing and frame.state == 'speaking' for frame in hanging)
         p.avatar.push_audio(second)
         p.until(lambda frame: frame.audio.any(), 30)
         while np.count_nonzero(p.heard) < len(first) + len(second):
+            p.rest()
             p.tick(wait=False)
         start = next(at for at, frame in enumerate(p.frames) if frame.playing)
         assert all(frame.playing for frame in p.frames[start:])

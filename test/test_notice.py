@@ -2,7 +2,7 @@
 
 import pytest
 
-from llia_ros.runtime.notice import RARE, WINDOW, Notice
+from llia_ros.runtime.notice import LONGEST, RARE, WINDOW, Notice
 
 PERIOD = 0.04
 
@@ -58,3 +58,9 @@ def test_sound_that_lags_behind_an_utterance_s_first_is_waited_for_next_time():
     notice.sounded(100, 20.0, True)  # a new utterance: no lag however long the pause was
     notice.sounded(104, 20.0 + 4 * PERIOD, False)
     assert notice.seconds == pytest.approx(0.03)
+
+
+def test_a_hiccup_of_seconds_costs_half_a_second_at_most():
+    notice = Notice(4, PERIOD, 0.0)
+    notice.made(4, 0.0, [3.0, 3.01, 3.02, 3.03], 3.03)
+    assert notice.seconds == LONGEST

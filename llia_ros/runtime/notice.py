@@ -11,6 +11,8 @@ from collections.abc import Sequence
 WINDOW = 100
 # Of so many clips one may need longer.
 RARE = 50
+# s of either part: who needs more does not keep up anyway, and a hiccup should not be felt for long.
+LONGEST = 0.5
 
 
 class Notice:
@@ -52,4 +54,4 @@ class Notice:
 
 
 def _most(seconds: Sequence[float]) -> float:
-    return sorted(seconds)[-1 - len(seconds) // RARE] if seconds else 0.0
+    return min(sorted(seconds)[-1 - len(seconds) // RARE], LONGEST) if seconds else 0.0
