@@ -11,7 +11,7 @@ from collections.abc import Sequence
 WINDOW = 100
 # Of so many clips one may need longer.
 RARE = 50
-# s of either part: who needs more does not keep up anyway, and a hiccup should not be felt for long.
+# s of either part: who needs more does not keep up anyway, and a hiccup soon has to be over.
 LONGEST = 0.5
 
 
