@@ -133,6 +133,13 @@ def timeline(scene: Scene) -> np.ndarray:
     return cv2.imread(str(scene.folder / 'demo' / 'timeline.png'))[..., ::-1]
 
 
+def window(scene: Scene) -> np.ndarray:
+    """Take the window, on a screen of its own."""
+    from window_picture import window as shown
+
+    return shown()
+
+
 # What is seen, and by what name it is kept: .jpg for faces, .png for text and lines.
 SHOTS: dict[str, Callable[[Scene], np.ndarray]] = {
     'kiosk-1920x1080.jpg': kiosk((1920, 1080)),
@@ -141,6 +148,7 @@ SHOTS: dict[str, Callable[[Scene], np.ndarray]] = {
     'kiosk-debug.jpg': kiosk((1280, 720), '?debug=1'),
     'control-1280x800.jpg': control((1280, 800)),
     'control-800x480.jpg': control((800, 480)),
+    'window.jpg': window,
     'timeline.png': timeline,
 }
 LONGEST_SIDE = 960  # a page of text shows no more of it

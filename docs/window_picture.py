@@ -1,11 +1,10 @@
-"""Takes the window's screenshot, of a real face: python docs/make_window_picture.py."""
+"""The window with a real face on a screen of its own, for make_screenshots.py."""
 
 import os
 import tempfile
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from llia_ros.demo.conversation import LINES
@@ -42,9 +41,3 @@ def window() -> np.ndarray:
         screen.close()
     return picture
 
-
-if __name__ == '__main__':
-    path = Path(__file__).parent / 'pictures' / 'window.jpg'
-    small = cv2.resize(window(), (960, 540), interpolation=cv2.INTER_AREA)
-    cv2.imwrite(str(path), small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    print(f'{path}: {path.stat().st_size / 1024:.0f} kB')
