@@ -40,4 +40,3 @@ def window() -> np.ndarray:
         shown.close()
         screen.close()
     return picture
-
