@@ -122,13 +122,17 @@ class Probe:
 
     def say(self, topic: str, message: Any, qos: Any = 10, listeners: int = 1) -> None:
         """Publish, the first time once so many listen."""
+        self.announce(topic, type(message), qos, listeners)
+        self._publishers[topic].publish(message)
+
+    def announce(self, topic: str, kind: Any, qos: Any = 10, listeners: int = 1) -> None:
+        """Wait until so many listen to what is to be said."""
         if topic not in self._publishers:
-            publisher = self.node.create_publisher(type(message), topic, qos)
+            publisher = self.node.create_publisher(kind, topic, qos)
             self._publishers[topic] = publisher
             self.until(lambda: publisher.get_subscription_count() >= listeners)
             # They may know this publisher a little later than it knows them.
             self.spin(0.1)
-        self._publishers[topic].publish(message)
 
     def call(self, kind: Any, name: str, request: Any = None) -> Any:
         """Call a service and return its response.

@@ -51,9 +51,11 @@ class Face:
         seconds: float = 0.04,
     ) -> None:
         """Send a frame, then receive for a while."""
-        self.probe.say('audio', self.sound(index, epoch, samples), AUDIO_QOS, self.listeners)
-        picture = self.picture(index, data)
-        self.probe.say('image_raw/compressed', picture, FRAME_QOS, self.listeners)
+        # Both before the first is sent: no frame's halves are to be far apart.
+        self.probe.announce('audio', Int16MultiArray, AUDIO_QOS, self.listeners)
+        self.probe.announce('image_raw/compressed', CompressedImage, FRAME_QOS, self.listeners)
+        self.probe.say('audio', self.sound(index, epoch, samples), AUDIO_QOS)
+        self.probe.say('image_raw/compressed', self.picture(index, data), FRAME_QOS)
         self.probe.spin(seconds)
 
 

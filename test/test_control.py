@@ -14,6 +14,7 @@ import aiohttp
 import cv2
 import numpy as np
 import pytest
+from conftest import until
 
 from llia_ros.audio.espeak import MOST_LETTERS, Espeak, SpeechError
 from llia_ros.demo.headless import free_port
@@ -212,7 +213,7 @@ def test_a_message_too_long_ends_its_page_only(desk: Desk) -> None:
         return int(socket.close_code)
 
     assert desk.talk(shout) == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
-    assert desk.control.mistakes == 1
+    until(lambda: desk.control.mistakes == 1)
     assert desk.answers('{"do": "interrupt"}')[0]['answer']['done']
 
 

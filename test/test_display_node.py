@@ -16,7 +16,7 @@ from synthetic_face import SAMPLES, jpeg, tone
 from talking_face import PERIOD, Face, values
 
 from llia_ros.demo.headless import free_port
-from llia_ros.display.server import PICTURE, SOUND, Item, unpack
+from llia_ros.display.server import ALIVE, PICTURE, SOUND, Item, unpack
 from llia_ros.nodes.messages import AUDIO_QOS, FRAME_QOS, Audio, audio_message
 
 RED, GREEN, GROUND = (220, 50, 40), (40, 190, 60), (30, 60, 90)
@@ -63,6 +63,8 @@ def test_a_page_gets_pictures_and_sound_and_nothing_old_after_an_interruption(
                 try:
                     got.append(unpack((await stream.receive(timeout=0.5)).data))
                 except asyncio.TimeoutError:
+                    break
+                if got[-1].kind == ALIVE:  # nothing else has come for as long
                     break
             # As the page does: drawn 50 ms after it was due, its sound heard 5 ms before that.
             [shown] = [item for item in got if (item.kind, item.index) == (PICTURE, 3)]
