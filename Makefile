@@ -9,6 +9,9 @@ BIN := .venv/bin
 TORCH ?= torch==2.13.0
 # Processes that tests run in; files go to whoever is free, slow ones not last.
 WORKERS ?= 2
+# Nodes, browsers and sound run in real time: what a busy machine upset is tried once more, and
+# the summary counts it.
+RERUNS ?= 1
 
 .PHONY: venv dev demo test lint format clean
 
@@ -35,7 +38,7 @@ lint: dev
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --reruns $(RERUNS)
 
 format: dev
 	$(BIN)/ruff check --fix .

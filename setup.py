@@ -64,6 +64,7 @@ EXTRAS = {
         *FULL,
         *PHOTO,
         'pytest-xdist>=3.6',
+        'pytest-rerunfailures>=14',
         'pytest>=7,<9',  # launch_testing 3.4 does not load in pytest 9
         'hypothesis>=6.80',
         'ruff>=0.17,<0.18',
