@@ -17,7 +17,7 @@ import aiohttp
 import cv2
 import numpy as np
 
-from llia_ros.demo.headless import free_port
+from llia_ros.demo.headless import Page, free_port
 from llia_ros.display.browser import firefox_preferences
 
 FIREFOX = shutil.which('firefox-esr') or shutil.which('firefox')
@@ -25,7 +25,7 @@ MISSING = 'needs firefox (apt install firefox-esr)'
 PATIENCE = 60.0
 
 
-class Firefox:
+class Firefox(Page):
     """One page; a context manager that ends the browser. The verbs are those of `Browser`."""
 
     def __init__(self, profile: Path, sound: bool, env: dict[str, str]) -> None:
@@ -95,17 +95,6 @@ class Firefox:
         )
         assert answer['type'] == 'success', answer
         return json.loads(answer['result']['value'])
-
-    def wait(self, condition: str, seconds: float = 20.0) -> Any:
-        """Wait until a JavaScript expression is true, else tell what the page counted."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            value = self.run(f'return {condition}')
-            if value:
-                return value
-            time.sleep(0.1)
-        counters = self.run("return {...window.llia, output: ''}")
-        raise AssertionError(f'{condition} did not become true: {counters}')
 
     def tap(self) -> None:
         """Press the mouse on the page, as a person would."""

@@ -42,7 +42,26 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Browser:
+class Page:
+    """A page in a browser, whichever it is; `run` is the browser's own."""
+
+    def run(self, script: str) -> Any:
+        """Run JavaScript, which may `return` something."""
+        raise NotImplementedError
+
+    def wait(self, condition: str, seconds: float = 20.0) -> Any:
+        """Wait until a JavaScript expression is true, else tell what the page counted."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            value = self.run(f'return {condition}')
+            if value:
+                return value
+            time.sleep(0.1)
+        counters = self.run("return {...window.llia, output: ''}")
+        raise AssertionError(f'{condition} did not become true: {counters}')
+
+
+class Browser(Page):
     """One window of `size` (width, height) pixels; a context manager that ends it."""
 
     def __init__(self, profile: Path, size: tuple[int, int] = (1000, 600), *flags: str) -> None:
@@ -94,17 +113,6 @@ class Browser:
     def run(self, script: str) -> Any:
         """Run JavaScript, which may `return` something."""
         return self._call('POST', '/execute/sync', {'script': script, 'args': []})
-
-    def wait(self, condition: str, seconds: float = 20.0) -> Any:
-        """Wait until a JavaScript expression is true, else tell what the page counted."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            value = self.run(f'return {condition}')
-            if value:
-                return value
-            time.sleep(0.1)
-        counters = self.run("return {...window.llia, output: ''}")
-        raise AssertionError(f'{condition} did not become true: {counters}')
 
     def tap(self) -> None:
         """Touch the middle of the page, as a person would."""

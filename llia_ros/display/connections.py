@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from aiohttp import WebSocketError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from llia_ros.display.access import Handler
+from llia_ros.display.access import Access, Handler
 from llia_ros.display.limits import RateLimit, network
 
 MOST, MOST_OF_ADDRESS = 256, 64
@@ -51,6 +53,55 @@ class Connections:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def application(self, access: Access, most_body: int) -> web.Application:
+        """Return an application whose requests pass this guard, then `access`.
+
+        `most_body`: bytes of a request's body.
+        """
+        return web.Application(
+            middlewares=[self.middleware, access.middleware], client_max_size=most_body
+        )
+
+    @asynccontextmanager
+    async def listening(
+        self,
+        app: web.Application,
+        access: Access,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+    ) -> AsyncIterator[asyncio.Server]:
+        """Serve an application meanwhile; OSError where the address cannot be had.
+
+        A body is never unpacked: small ones may unpack to large ones.
+        """
+        runner = web.AppRunner(
+            app,
+            handle_signals=False,
+            access_log=None,
+            logger=log,
+            auto_decompress=False,
+            lingering_time=FAREWELL,
+        )
+        await runner.setup()
+        assert runner.server is not None
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                self.guarded(runner.server), host, port, ssl=tls, start_serving=False
+            )
+            access.serve(host, port, [each.getsockname()[0] for each in server.sockets])
+            await server.start_serving()
+            watch = asyncio.ensure_future(self.watch())
+            try:
+                yield server
+            finally:
+                server.close()
+                watch.cancel()
+                self.close()
+        finally:
+            await runner.cleanup()
+        await server.wait_closed()
 
     def guarded(self, protocol: Callable[[], asyncio.Protocol]) -> Callable[[], Connection]:
         """A factory of protocols for asyncio, around that of the web server."""

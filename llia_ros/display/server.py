@@ -19,7 +19,7 @@ from importlib import resources
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from llia_ros.display.access import Access
-from llia_ros.display.connections import FAREWELL, Connections, log
+from llia_ros.display.connections import Connections
 from llia_ros.display.headers import protect
 from llia_ros.display.mailbox import (
     ALIVE,
@@ -174,49 +174,26 @@ class DisplayServer:
             self._loop.close()
 
     async def _serve(self, started: list[BaseException | None], bound: threading.Event) -> None:
-        connections = self._connections
-        app = web.Application(
-            middlewares=[connections.middleware, self.access.middleware],
-            client_max_size=MOST_BODY,
-        )
+        app = self._connections.application(self.access, MOST_BODY)
         app.on_response_prepare.append(protect)
         app.router.add_routes(self._routes)
         app.router.add_get('/stream', self._stream)
         app.router.add_get('/{name:[a-z.]*}', self._file)
-        # A body is never unpacked: small ones may unpack to large ones.
-        runner = web.AppRunner(
-            app,
-            handle_signals=False,
-            access_log=None,
-            logger=log,
-            auto_decompress=False,
-            lingering_time=FAREWELL,
-        )
-        await runner.setup()
-        assert runner.server is not None
         try:
-            server = await self._loop.create_server(
-                connections.guarded(runner.server), self.host, self.port, start_serving=False
-            )
+            async with self._connections.listening(
+                app, self.access, self.host, self.port
+            ) as server:
+                started.append(None)
+                bound.set()
+                await self._closing.wait()
+                server.close()
+                for stream in tuple(self._sockets):
+                    await stream.close(code=WSCloseCode.GOING_AWAY, message=b'display is closing')
         except OSError as error:
-            await runner.cleanup()
+            if bound.is_set():
+                raise
             started.append(self._address_error(error))
             bound.set()
-            return
-        addresses = [each.getsockname()[0] for each in server.sockets]
-        self.access.serve(self.host, self.port, addresses)
-        await server.start_serving()
-        watch = asyncio.ensure_future(connections.watch())
-        started.append(None)
-        bound.set()
-        await self._closing.wait()
-        server.close()
-        for stream in tuple(self._sockets):
-            await stream.close(code=WSCloseCode.GOING_AWAY, message=b'display is closing')
-        watch.cancel()
-        connections.close()
-        await runner.cleanup()
-        await server.wait_closed()
 
     def _address_error(self, error: OSError) -> ServerError:
         if error.errno == errno.EADDRINUSE:

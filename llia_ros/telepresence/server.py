@@ -23,7 +23,7 @@ from aiohttp import web
 
 from llia_ros.audio.stream import SECOND, Chunk
 from llia_ros.display.access import Access
-from llia_ros.display.connections import FAREWELL, Connections, log
+from llia_ros.display.connections import Connections
 from llia_ros.telepresence.peer import CallError, CallOptions, Peer
 from llia_ros.telepresence.utterances import Utterances
 
@@ -144,50 +144,24 @@ class CallServer:
             self._loop.close()
 
     async def _serve(self, bound: threading.Event) -> None:
-        connections = self._connections
-        app = web.Application(
-            middlewares=[connections.middleware, self.access.middleware],
-            client_max_size=MOST_BYTES,
-        )
+        app = self._connections.application(self.access, MOST_BYTES)
         app.router.add_post('/offer', self._offer)
         app.router.add_get('/figures', self._told)
         app.router.add_get('/{name:[a-z.]*}', self._file)
-        # A body is never unpacked: small ones may unpack to large ones.
-        runner = web.AppRunner(
-            app,
-            handle_signals=False,
-            access_log=None,
-            logger=log,
-            auto_decompress=False,
-            lingering_time=FAREWELL,
-        )
-        await runner.setup()
-        assert runner.server is not None
         try:
-            server = await self._loop.create_server(
-                connections.guarded(runner.server),
-                self._host,
-                self._port,
-                ssl=self._tls,
-                start_serving=False,
-            )
+            async with self._connections.listening(
+                app, self.access, self._host, self._port, self._tls
+            ) as server:
+                bound.set()
+                watching = asyncio.ensure_future(self._watch())
+                await self._closing.wait()
+                watching.cancel()
+                server.close()
+                await self._hang_up()
         except OSError as error:
+            if bound.is_set():
+                raise
             self._failed.append(error)
-            await runner.cleanup()
-            return
-        addresses = [each.getsockname()[0] for each in server.sockets]
-        self.access.serve(self._host, self._port, addresses)
-        await server.start_serving()
-        bound.set()
-        watches = [asyncio.ensure_future(each) for each in (self._watch(), connections.watch())]
-        await self._closing.wait()
-        for watch in watches:
-            watch.cancel()
-        server.close()
-        await self._hang_up()
-        connections.close()
-        await runner.cleanup()
-        await server.wait_closed()
 
     async def _file(self, request: web.Request) -> web.Response:
         name = request.match_info['name'] or 'call.html'

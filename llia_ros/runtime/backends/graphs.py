@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,6 +35,24 @@ class Runner(Protocol):
 
     def turn(self, decoding: bool) -> AbstractContextManager[Any]:
         """Return what surrounds each call, of the decoder's thread or of the other's."""
+
+
+class NumpyRunner:
+    """What is the same of every library that runs graphs on numpy's arrays, on the CPU."""
+
+    device = 'cpu'
+
+    def give(self, value: np.ndarray) -> np.ndarray:
+        """Return the array, in one piece."""
+        return np.ascontiguousarray(value)
+
+    def take(self, value: np.ndarray) -> np.ndarray:
+        """Return the array."""
+        return value
+
+    def turn(self, decoding: bool) -> AbstractContextManager[None]:
+        """Return nothing to be done."""
+        return nullcontext()
 
 
 def graph_lengths(cfg: ModelConfig | FullScaleConfig) -> dict[str, tuple[int, ...]]:

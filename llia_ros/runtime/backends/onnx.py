@@ -7,7 +7,6 @@ its engines from.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 import onnxruntime
 
 from llia_ros.model.folder import read_config
-from llia_ros.runtime.backends.graphs import GraphBackend, graph_backend
+from llia_ros.runtime.backends.graphs import GraphBackend, NumpyRunner, graph_backend
 from llia_ros.runtime.backends.onnx_files import onnx_folder, onnx_manifest
 
 
@@ -28,10 +27,9 @@ def session(path: Path, threads: int = 0, providers: Sequence[str] = ()) -> Any:
     return onnxruntime.InferenceSession(path, settings, chosen)
 
 
-class OnnxRunner:
+class OnnxRunner(NumpyRunner):
     """Runs the graphs of a folder, as `Runner` has it; arrays are numpy's."""
 
-    device = 'cpu'
     decodes_singly = False  # the graph has the lengths of clips
 
     def __init__(self, place: Path, threads: int = 0, providers: Sequence[str] = ()):
@@ -43,18 +41,6 @@ class OnnxRunner:
     def run(self, graph: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Return the outputs of a graph."""
         return self._sessions[graph].run(None, inputs)
-
-    def give(self, value: np.ndarray) -> np.ndarray:
-        """Return the array."""
-        return np.ascontiguousarray(value)
-
-    def take(self, value: np.ndarray) -> np.ndarray:
-        """Return the array."""
-        return value
-
-    def turn(self, decoding: bool) -> AbstractContextManager[None]:
-        """Return nothing to be done."""
-        return nullcontext()
 
 
 def onnx_backend(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import openvino as ov
 
 from llia_ros.model.folder import read_config
-from llia_ros.runtime.backends.graphs import GraphBackend, graph_backend, graph_lengths
+from llia_ros.runtime.backends.graphs import (
+    GraphBackend,
+    NumpyRunner,
+    graph_backend,
+    graph_lengths,
+)
 from llia_ros.runtime.engine_cache import cache_folder
 
 CPUINFO = Path('/proc/cpuinfo')
@@ -67,7 +71,7 @@ def _age(path: Path) -> tuple[float, int, Path]:
     return -told.st_mtime, told.st_size, path
 
 
-class OpenVINORunner:
+class OpenVINORunner(NumpyRunner):
     """Runs the graphs of a model folder, as `Runner` has it; arrays are numpy's.
 
     `precision`: one of PRECISIONS, or 'auto' for the fastest (see `best_precision`). `threads`: of
@@ -75,7 +79,6 @@ class OpenVINORunner:
     ValueError for another precision or number of threads.
     """
 
-    device = 'cpu'
     decodes_singly = True
 
     def __init__(
@@ -142,18 +145,6 @@ class OpenVINORunner:
             request.set_output_tensor(i, ov.Tensor(outputs[-1], shared_memory=True))
         request.infer(inputs, share_inputs=True, share_outputs=True)
         return outputs
-
-    def give(self, value: np.ndarray) -> np.ndarray:
-        """Return the array, in one piece."""
-        return np.ascontiguousarray(value)
-
-    def take(self, value: np.ndarray) -> np.ndarray:
-        """Return the array."""
-        return value
-
-    def turn(self, decoding: bool) -> AbstractContextManager[None]:
-        """Return nothing to be done."""
-        return nullcontext()
 
 
 def openvino_backend(
