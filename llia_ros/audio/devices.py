@@ -96,6 +96,19 @@ def _chosen(found: list[Device], wanted: str, kind: str, default: list[Device]) 
     return chosen[0]
 
 
+def through_pulse(wanted: str, variable: str) -> tuple[str, str]:
+    """Return the device to ask PortAudio for, and what `pulse:<name>` names beyond it, or ''.
+
+    Sets `variable` of the environment, PULSE_SOURCE or PULSE_SINK: the only way through PortAudio
+    and ALSA to choose one of PulseAudio's.
+    """
+    kind, colon, name = wanted.partition(':')
+    if not colon or kind != PULSE:
+        return wanted, ''
+    os.environ[variable] = name
+    return PULSE, name
+
+
 class Microphone:
     """Records from an input device, or through PulseAudio from `pulse:<source>` (also monitors).
 
@@ -104,14 +117,10 @@ class Microphone:
     """
 
     def __init__(self, wanted: str, chunk_seconds: float, on_sound: OnSound) -> None:
-        kind, colon, source = wanted.partition(':')
-        if colon and kind == PULSE:
-            # The only way through PortAudio and ALSA to choose one of PulseAudio's sources.
-            os.environ['PULSE_SOURCE'] = source
-            wanted = PULSE
+        wanted, source = through_pulse(wanted, 'PULSE_SOURCE')
         device = find_input(wanted)
         sounddevice = portaudio()
-        self.name = f'{device.name} ({source})' if colon and source else device.name
+        self.name = f'{device.name} ({source})' if source else device.name
         self.rate, self.channels = RATE, 1
         try:
             sounddevice.check_input_settings(device.number, 1, 'int16', samplerate=RATE)

@@ -7,14 +7,19 @@ latency.
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Any
 
 import numpy as np
 import soxr
 
-from llia_ros.audio.devices import PULSE, DeviceError, find_output, one_line, portaudio
+from llia_ros.audio.devices import (
+    DeviceError,
+    find_output,
+    one_line,
+    portaudio,
+    through_pulse,
+)
 from llia_ros.audio.stream import RATE
 
 # Samples that are drawn from the timeline at once where the card has another rate: 10 ms.
@@ -33,14 +38,10 @@ class Loudspeaker:
     """
 
     def __init__(self, wanted: str = '', rate: int | None = None) -> None:
-        kind, colon, sink = wanted.partition(':')
-        if colon and kind == PULSE:
-            # The only way through PortAudio and ALSA to choose one of PulseAudio's sinks.
-            os.environ['PULSE_SINK'] = sink
-            wanted = PULSE
+        wanted, sink = through_pulse(wanted, 'PULSE_SINK')
         device = find_output(wanted)
         sounddevice = portaudio()
-        self.name = f'{device.name} ({sink})' if colon and sink else device.name
+        self.name = f'{device.name} ({sink})' if sink else device.name
         self.rate, channels = rate or RATE, 1
         try:
             sounddevice.check_output_settings(device.number, 1, 'int16', samplerate=self.rate)
