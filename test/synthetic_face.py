@@ -9,7 +9,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from llia_ros.display.server import PICTURE, SOUND, DisplayServer, Item
+from llia_ros.display.mailbox import PICTURE, SOUND, Item
+from llia_ros.display.server import DisplayServer
 
 RATE, FPS, SAMPLES = 16000, 25, 640
 

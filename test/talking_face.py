@@ -58,6 +58,13 @@ class Face:
         self.probe.say('image_raw/compressed', self.picture(index, data), FRAME_QOS)
         self.probe.spin(seconds)
 
+    def cut(self, epoch: int, seconds: float = 0.04) -> None:
+        """Tell that everything older than an epoch is over, then receive for a while."""
+        now = self.probe.node.get_clock().now().nanoseconds
+        cut = Audio(np.zeros(0, np.int16), 16000, now, 'face', epoch)
+        self.probe.say('audio', audio_message(cut), AUDIO_QOS)
+        self.probe.spin(seconds)
+
 
 def values(heard: list[tuple[float, DiagnosticArray]], node: str = '/display') -> dict[str, str]:
     """The last values that a node told of itself."""

@@ -198,6 +198,10 @@ def test_an_interrupt_ends_speech_and_the_rest_of_the_utterance_is_not_said(
     speak_until_playing(probe, playing)
     response = probe.call(Trigger, 'interrupt')
     assert response.success and response.message == 'epoch 1'
+    probe.until(lambda: any(audio.cuts for audio in labels(sounds)))
+    # At once: at most the frame that was just due is ahead of it.
+    [cut] = [k for k, audio in enumerate(a for a in labels(sounds) if a.epoch) if audio.cuts]
+    assert cut <= 1
     probe.until(lambda: not playing[-1][1].data, 1.0)
     sounds.clear()
     for _ in range(20):  # the TTS has not noticed yet

@@ -103,6 +103,8 @@ def test_a_camera_keeps_its_rate_and_repeats_what_is_missing(pipe: list[np.ndarr
     # Four at once: the oldest gives way to the third, and all of them to a newer epoch.
     for k in range(1, 4):
         camera.put(frame(k, BLUE))
+    camera.cut(1)
+    assert camera.skipped >= 2
     camera.put(frame(4, GREEN, epoch=1))
     camera.put(Frame(0, 4, 1, 'idle', b'no picture', None))
     until(lambda: camera.report()['camera pictures unusable'] == 1)

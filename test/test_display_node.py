@@ -16,7 +16,7 @@ from synthetic_face import SAMPLES, jpeg, tone
 from talking_face import PERIOD, Face, values
 
 from llia_ros.demo.headless import free_port
-from llia_ros.display.server import ALIVE, PICTURE, SOUND, Item, unpack
+from llia_ros.display.mailbox import ALIVE, CUT, PICTURE, SOUND, Item, unpack
 from llia_ros.nodes.messages import AUDIO_QOS, FRAME_QOS, Audio, audio_message
 
 RED, GREEN, GROUND = (220, 50, 40), (40, 190, 60), (30, 60, 90)
@@ -60,11 +60,9 @@ def test_a_page_gets_pictures_and_sound_and_nothing_old_after_an_interruption(
             stream = await session.ws_connect(f'http://127.0.0.1:{port}/stream')
             await asyncio.to_thread(talk)
             while True:
-                try:
-                    got.append(unpack((await stream.receive(timeout=0.5)).data))
-                except asyncio.TimeoutError:
-                    break
-                if got[-1].kind == ALIVE:  # nothing else has come for as long
+                got.append(unpack((await stream.receive(timeout=5)).data))
+                # Nothing else has come for half a second, and that not before all was said.
+                if got[-1].kind == ALIVE and any(item.index == 12 for item in got):
                     break
             # As the page does: drawn 50 ms after it was due, its sound heard 5 ms before that.
             [shown] = [item for item in got if (item.kind, item.index) == (PICTURE, 3)]
@@ -75,6 +73,8 @@ def test_a_page_gets_pictures_and_sound_and_nothing_old_after_an_interruption(
     def talk() -> None:
         for k in range(10):
             face.say(k, RED_FACE)
+        face.cut(epoch=1)
+        face.say(9, RED_FACE)
         face.say(10, GREEN_FACE, epoch=1)
         face.say(8, RED_FACE)
         face.say(11, RED_FACE)
@@ -90,6 +90,7 @@ def test_a_page_gets_pictures_and_sound_and_nothing_old_after_an_interruption(
     sounds = [item for item in got if item.kind == SOUND]
     pictures = [item for item in got if item.kind == PICTURE]
     assert [item.index for item in sounds] == [*range(11), 12]
+    assert [item.epoch for item in got if item.kind == CUT] == [1]
     assert [item.epoch for item in sounds] == [0] * 10 + [1] * 2
     assert pictures[-1].index == 12 and pictures[-1].data == GREEN_FACE
     assert all((item.data == GREEN_FACE) == (item.epoch == 1) for item in pictures)

@@ -12,18 +12,18 @@ import aiohttp
 import pytest
 
 from llia_ros.demo.headless import free_port
-from llia_ros.display.server import (
+from llia_ros.display.mailbox import (
     ALIVE,
+    CUT,
     HEADER,
-    MAX_CLIENTS,
     MAX_SOUNDS,
     PICTURE,
     SOUND,
-    DisplayServer,
     Item,
-    ServerError,
+    Mailbox,
     unpack,
 )
+from llia_ros.display.server import MAX_CLIENTS, DisplayServer, ServerError
 
 
 @pytest.fixture
@@ -34,6 +34,9 @@ def server() -> Iterator[DisplayServer]:
 
 def picture(index: int, epoch: int = 0, size: int = 10) -> Item:
     return Item(PICTURE, index, epoch, 100 + index / 25, 'speaking', bytes([index % 256]) * size)
+
+
+CUT_2 = Item(CUT, 0, 2, 100.0, '', b'')
 
 
 def sound(index: int, epoch: int = 0) -> Item:
@@ -103,8 +106,6 @@ def test_a_slow_client_holds_nobody_up_and_sees_the_latest_picture_next(server):
 
 
 def test_what_waits_for_a_client_is_bounded_and_never_older_than_an_interruption():
-    from llia_ros.display.server import Mailbox
-
     async def fill():
         mailbox = Mailbox()
         for k in range(1000):
@@ -114,11 +115,15 @@ def test_what_waits_for_a_client_is_bounded_and_never_older_than_an_interruption
         for k in range(5):
             mailbox.put(sound(k, epoch=0))
         mailbox.put(sound(5, epoch=1))
-        return full, mailbox.take()
+        newer = mailbox.take()
+        mailbox.put(sound(6, epoch=1))
+        mailbox.put(picture(6, epoch=1))
+        mailbox.put(CUT_2)
+        return full, newer, mailbox.take()
 
-    full, after = asyncio.run(fill())
+    full, after, cut = asyncio.run(fill())
     assert len(full) == MAX_SOUNDS + 1 and full[-1] == picture(999)
-    assert after == [sound(5, epoch=1)]
+    assert after == [sound(5, epoch=1)] and cut == [CUT_2]
 
 
 def test_a_page_that_opens_later_gets_the_last_picture_at_once(server):

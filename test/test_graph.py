@@ -17,7 +17,7 @@ from std_msgs.msg import Bool, Int16MultiArray, String
 from std_srvs.srv import Trigger
 
 from llia_ros.audio import files
-from llia_ros.display.server import ALIVE, SOUND, Item, unpack
+from llia_ros.display.mailbox import ALIVE, SOUND, Item, unpack
 from llia_ros.nodes import messages
 from llia_ros.nodes.messages import AUDIO_QOS, FRAME_QOS, LATCHED_QOS
 from llia_ros.runtime.backends import model_names

@@ -30,7 +30,7 @@ from synthetic_face import jpeg, tone
 
 from llia_ros.demo.headless import free_port
 from llia_ros.display.connections import MOST_OF_ADDRESS
-from llia_ros.display.server import PICTURE, unpack
+from llia_ros.display.mailbox import PICTURE, unpack
 from llia_ros.nodes.messages import (
     AUDIO_QOS,
     FRAME_QOS,

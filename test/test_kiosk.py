@@ -22,7 +22,7 @@ from synthetic_face import RATE, SILENCE, SyntheticFace, tone
 
 from llia_ros.demo.headless import CHROMEDRIVER, CHROMIUM, MISSING, SOUND_ALLOWED, Browser
 from llia_ros.display.browser import wait_for
-from llia_ros.display.server import SOUND, Item
+from llia_ros.display.mailbox import SOUND, Item
 from llia_ros.nodes.messages import AUDIO_QOS, FRAME_QOS, Audio, audio_message, jpeg_message
 
 SECOND = 1_000_000_000

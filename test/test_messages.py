@@ -47,6 +47,7 @@ def test_sound_survives_the_wire(rate, stamp, channels, frames, epoch, index, st
     assert got.samples.dtype == np.int16
     for key in ('rate', 'stamp', 'frame', 'epoch', 'index', 'state'):
         assert getattr(got, key) == getattr(sent, key)
+    assert got.cuts is (frames == 0 and epoch is not None and index is None)
 
 
 def test_the_label_reads_as_documented() -> None:

@@ -20,8 +20,9 @@ from llia_ros.demo.headless import (
     Browser,
     free_port,
 )
+from llia_ros.display.mailbox import CUT, SOUND, Item
 from llia_ros.display.page_meter import read_cuts
-from llia_ros.display.server import SOUND, DisplayServer, Item
+from llia_ros.display.server import DisplayServer
 
 pytestmark = pytest.mark.skipif(not (CHROMIUM and CHROMEDRIVER), reason=MISSING)
 
@@ -156,6 +157,10 @@ def test_an_interruption_silences_what_was_scheduled_and_shows_the_new_face(tmp_
                 server.send(Item(SOUND, k, 0, time.time(), 'speaking', tone(k).tobytes()))
             browser.wait(f'window.llia.scheduled >= {before[1]} + 5')
             assert browser.run('return window.llia.buffered') > 0.25
+            server.send(Item(CUT, 0, 1, time.time(), '', b''))
+            browser.wait('window.llia.epoch === 1')
+            browser.wait('performance.now() > window.edges.interrupted + 300')
+            assert near(middle(browser), RED)
             with closing(SyntheticFace(server, lambda k: (GREEN_FACE, SILENCE, 'idle'), epoch=1)):
                 browser.wait('window.llia.epoch === 1 && window.llia.state === "idle"')
                 browser.wait('performance.now() > window.edges.interrupted + 800')

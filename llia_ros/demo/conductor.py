@@ -121,6 +121,8 @@ class Conductor(Node):
 
     def _on_sound(self, message: Any) -> None:
         audio = read_audio(message)
+        if audio.cuts:
+            return
         if audio.index is None or audio.epoch is None or audio.state is None:
             raise MessageError('sound without the names of its frame')
         stamp = audio.stamp / SECOND

@@ -61,13 +61,19 @@ class Camera(Output):
         """Leave a picture for the camera's next turn."""
         if frame.picture is None:
             return
+        self.cut(frame.epoch)
         with self._lock:
-            while self._waiting and (
-                self._waiting[0].epoch < frame.epoch or len(self._waiting) >= QUEUE
-            ):
+            if len(self._waiting) >= QUEUE:
                 self._waiting.popleft()
                 self.skipped += 1
             self._waiting.append(frame)
+
+    def cut(self, epoch: int) -> None:
+        """Send nothing older than an epoch."""
+        with self._lock:
+            while self._waiting and self._waiting[0].epoch < epoch:
+                self._waiting.popleft()
+                self.skipped += 1
 
     def end(self) -> None:
         """Send no more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import threading
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -58,6 +59,7 @@ class Control:
         self._welcome = welcome
         self._page = resources.files('llia_ros.display').joinpath('page/control.html').read_bytes()
         self._facts: dict[str, Any] = {}
+        self._lock = threading.Lock()
         self._history: deque[Mapping[str, Any]] = deque(maxlen=HISTORY)
         self._thumbnails: dict[str, bytes] = {}
         self._pages: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
@@ -78,9 +80,10 @@ class Control:
 
     def tell(self, **facts: Any) -> None:
         """Tell every page what has changed, from any thread; values as JSON knows them."""
-        if not _news(facts, self._facts):
-            return
-        self._facts = {**self._facts, **facts}
+        with self._lock:
+            if not _news(facts, self._facts):
+                return
+            self._facts = {**self._facts, **facts}
         for changed, loop in tuple(self._pages.items()):
             try:
                 loop.call_soon_threadsafe(changed.set)

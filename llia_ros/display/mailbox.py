@@ -7,7 +7,8 @@ import struct
 from collections import deque
 from dataclasses import dataclass
 
-PICTURE, SOUND, ALIVE = 1, 2, 3
+# CUT: everything older than the item's epoch is over, an interrupt. ALIVE: nothing to show.
+PICTURE, SOUND, ALIVE, CUT = 1, 2, 3, 4
 # kind, padding, epoch, index, stamp (s), state as text; little endian. A multiple of 8 bytes, so
 # that the samples behind it are aligned for the browser's Int16Array.
 STATE_BYTES = 16
@@ -19,7 +20,7 @@ MAX_SOUNDS = 12
 
 @dataclass(frozen=True)
 class Item:
-    """One message to the page: a JPEG picture or the PCM sound of the frame `index`.
+    """One message to the page: mostly a JPEG picture or the PCM sound of the frame `index`.
 
     `stamp` is when the frame is to be seen (s of ROS time); `data` JPEG bytes or int16 mono.
     """
@@ -65,6 +66,9 @@ class Mailbox:
                 self._sounds.popleft()
                 self.dropped += 1
             self._sounds.append(item)
+        if item.kind == CUT and self._picture is not None:
+            self._picture = None
+            self.dropped += 1
         self.ready.set()
 
     def take(self) -> list[Item]:

@@ -31,6 +31,9 @@ class Output(ABC):
     def hear(self, frame: Frame) -> None:  # noqa: B027
         """Take a frame's sound as soon as it has arrived, mostly ahead of its picture."""
 
+    def cut(self, epoch: int) -> None:  # noqa: B027
+        """End everything older than `epoch`, whose first frame is still to come."""
+
     @abstractmethod
     def put(self, frame: Frame) -> None:
         """Take a frame with its picture, its sound, or both; frames come in their order."""

@@ -21,32 +21,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from llia_ros.display.access import Access
 from llia_ros.display.connections import Connections
 from llia_ros.display.headers import protect
-from llia_ros.display.mailbox import (
-    ALIVE,
-    HEADER,
-    MAX_SOUNDS,
-    PICTURE,
-    SOUND,
-    STATE_BYTES,
-    Item,
-    Mailbox,
-    unpack,
-)
+from llia_ros.display.mailbox import ALIVE, MAX_SOUNDS, PICTURE, STATE_BYTES, Item, Mailbox
 from llia_ros.display.page_meter import MOST_BYTES, PageMeter
-
-__all__ = [
-    'ALIVE',
-    'HEADER',
-    'MAX_CLIENTS',
-    'MAX_SOUNDS',
-    'PICTURE',
-    'SOUND',
-    'DisplayServer',
-    'Item',
-    'Mailbox',
-    'ServerError',
-    'unpack',
-]
 
 MAX_CLIENTS = 16
 # Bytes of a request's body; uploads, which count theirs themselves, may be larger.

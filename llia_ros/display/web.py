@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from llia_ros.display.mailbox import CUT, PICTURE, SOUND, Item
 from llia_ros.display.output import Output
 from llia_ros.display.page_meter import Marks
 from llia_ros.display.pairing import Frame
-from llia_ros.display.server import PICTURE, SOUND, DisplayServer, Item
+from llia_ros.display.server import DisplayServer
 
 SECOND = 1_000_000_000
 
@@ -39,6 +40,10 @@ class WebOutput(Output):
             received = (self._now() - frame.stamp) / 1e6
             self._server.meter.mark(frame.stamp / SECOND, Marks(complete, made, received))
         self._send(PICTURE, frame, frame.picture)
+
+    def cut(self, epoch: int) -> None:
+        """Let pages fall silent."""
+        self._server.send(Item(CUT, 0, epoch, self._now() / SECOND, '', b''))
 
     def report(self) -> dict[str, Any]:
         """Where the page is, who looks at it, and what pages tell."""

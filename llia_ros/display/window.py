@@ -85,12 +85,16 @@ class Window(Output):
     def hear(self, frame: Frame) -> None:
         """Queue a sound."""
         if frame.sound is not None:
-            self._queue('sound', frame, frame.sound)
+            self._queue('sound', frame.epoch, frame.index, frame.sound)
 
     def put(self, frame: Frame) -> None:
         """Queue a picture."""
         if frame.picture is not None:
-            self._queue('picture', frame, frame.picture)
+            self._queue('picture', frame.epoch, frame.index, frame.picture)
+
+    def cut(self, epoch: int) -> None:
+        """Let the window fall silent."""
+        self._queue('cut', epoch)
 
     def report(self) -> dict[str, Any]:
         """Whether the window is open, what it shows, and what had to be left out."""
@@ -123,16 +127,14 @@ class Window(Output):
             pass
         return 'failed', f'the window did not open: {self._last_words()}'
 
-    def _queue(self, kind: str, frame: Frame, data: bytes) -> None:
+    def _queue(self, kind: str, epoch: int, index: int = 0, data: bytes = b'') -> None:
         with self._ready:
             if self._ended:
                 return
-            while self._waiting and (
-                self._waiting[0][2] < frame.epoch or len(self._waiting) >= QUEUE
-            ):
+            while self._waiting and (self._waiting[0][1] < epoch or len(self._waiting) >= QUEUE):
                 self._waiting.popleft()
                 self.dropped += 1
-            self._waiting.append((kind, frame.index, frame.epoch, data))
+            self._waiting.append((kind, epoch, index, data))
             self._ready.notify()
 
     def _feed(self) -> None:

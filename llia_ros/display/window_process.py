@@ -106,10 +106,10 @@ def receive(connection: Connection, player: Player, ended: threading.Event) -> N
     """Hand what comes to the player, until the node hangs up."""
     with suppress(EOFError, OSError):
         while True:
-            kind, index, epoch, data = connection.recv()
+            kind, epoch, index, data = connection.recv()
             if kind == 'sound':
                 player.take_sound(index, epoch, np.frombuffer(data, np.int16))
-            elif player.admit(epoch):
+            elif player.admit(epoch) and kind == 'picture':
                 picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
                 if picture is None:
                     player.skipped += 1

@@ -43,6 +43,7 @@ from llia_ros.runtime.portraits import load_portrait
 
 # A pause after which sound belongs to a new utterance, although nobody ended the last, seconds.
 PAUSE = 0.5
+NOTHING = np.zeros(0, np.int16)
 
 
 class AvatarNode(FaceNode[AvatarParameters]):
@@ -205,7 +206,11 @@ class AvatarNode(FaceNode[AvatarParameters]):
         # A voice that is still being delivered goes on for a while: nobody wants the rest.
         recently = time.monotonic() - self._last_sound < PAUSE
         self._rest_unwanted = self._utterance_open and recently
-        return self._avatar.interrupt()
+        epoch = self._avatar.interrupt()
+        # Told at once: the epoch's first frame waits for its turn.
+        cut = Audio(NOTHING, RATE, self.now(), self.parameters.current.frame, epoch)
+        self.send(self._audio, audio_message(cut))
+        return epoch
 
     def _on_change(self, old: AvatarParameters, new: AvatarParameters) -> None:
         if new.portrait != old.portrait:

@@ -189,7 +189,7 @@ class DialogueState(FaceNode[DialogueStateParameters]):
             self._robot.hear(self._robot.convert(audio), lambda block: True)
 
     def _on_played(self, audio: Audio) -> None:
-        if audio.rate == RATE and audio.samples.shape[1] == 1:
+        if len(audio.samples) and audio.rate == RATE and audio.samples.shape[1] == 1:
             self._echo.played(Chunk(audio.samples[:, 0], audio.stamp))
 
     def _on_playing(self, playing: bool) -> None:

@@ -26,6 +26,7 @@ from llia_ros.nodes.messages import (
     AUDIO_QOS,
     FRAME_QOS,
     LATCHED_QOS,
+    Audio,
     MessageError,
     nanoseconds,
     read_audio,
@@ -162,6 +163,9 @@ class Display(FaceNode[DisplayParameters]):
 
     def _on_sound(self, message: Any) -> None:
         audio = read_audio(message)
+        if audio.cuts:
+            self._cut(audio)
+            return
         if audio.index is None or audio.epoch is None:
             raise MessageError(
                 'sound without epoch and index in its label: expected the sound that avatar '
@@ -187,6 +191,12 @@ class Display(FaceNode[DisplayParameters]):
             for output in self._outputs:
                 output.hear(named)
         self._show(self._pairing.add_sound(frame))
+
+    def _cut(self, audio: Audio) -> None:
+        assert audio.epoch is not None
+        if self._gate.admit(audio.epoch, audio.stamp / SECOND):
+            for output in self._outputs:
+                output.cut(self._gate.generation)
 
     def _follow(self, samples: int) -> None:
         """Take over the model's rate of frames, which its sound tells."""

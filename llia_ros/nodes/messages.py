@@ -6,7 +6,8 @@ digits of nanoseconds), dim[1] is `frames`, dim[2] is `channels`. The avatar's s
 `epoch=3 index=120 state=speaking`: which picture it belongs to. That picture has the same stamp
 in its header. At the first frame of a clip it adds `way=95.2/31.0`, how many ms before the stamp
 the clip's sound was complete and its pictures were ready. A message without samples ends an
-utterance.
+utterance; of the avatar, with an epoch and no index, it is a cut: an interrupt began that epoch,
+and nothing older is to be shown or heard any more.
 
 Everything that reads a message raises MessageError, one clear line, if it cannot be used.
 """
@@ -61,6 +62,11 @@ class Audio:
     index: int | None = None
     state: str | None = None
     way: tuple[float, float] | None = None
+
+    @property
+    def cuts(self) -> bool:
+        """Whether it belongs to no picture and ends everything of older epochs."""
+        return self.epoch is not None and self.index is None and not len(self.samples)
 
 
 # ---- time

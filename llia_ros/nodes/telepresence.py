@@ -124,6 +124,8 @@ class Telepresence(FaceNode[TelepresenceParameters]):
 
     def _on_face_sound(self, message: Any) -> None:
         audio = read_audio(message)
+        if audio.cuts:
+            return
         if audio.index is None or audio.epoch is None or audio.rate != RATE:
             raise MessageError('sound without index and epoch, or not of 16 kHz: expected avatar')
         frame = Frame(audio.stamp, audio.index, audio.epoch)

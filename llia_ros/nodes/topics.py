@@ -198,7 +198,7 @@ TOPICS = (
         AUDIO,
         SOUND,
         "The robot's voice cut to the frames, with their stamps: play this one, and lips and "
-        'sound agree.',
+        'sound agree. A cut tells an interrupt.',
     ),
     Topic('avatar', 'pub', 'playing', FLAG, LATCHED, 'The face is speaking right now.'),
     Topic(

@@ -5,6 +5,7 @@ const STATE_BYTES = 16;
 const HEADER = 24 + STATE_BYTES;
 const PICTURE = 1;
 const ALIVE = 3;  // what a display sends that has nothing to show
+const CUT = 4;  // everything older than its epoch is over
 const SILENCE = 1500;  // ms, three of these
 const GRACE = 250;  // ms in which a page that was busy itself may find what has come meanwhile
 const OPENING = 4000;  // ms
@@ -17,6 +18,7 @@ export function unpack(buffer) {
   return {
     alive: kind === ALIVE,
     picture: kind === PICTURE,
+    cut: kind === CUT,
     epoch: view.getUint32(4, true),
     index: Number(view.getBigInt64(8, true)),
     stamp: view.getFloat64(16, true),
