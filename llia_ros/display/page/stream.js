@@ -9,7 +9,9 @@ const CUT = 4;  // everything older than its epoch is over
 const SILENCE = 1500;  // ms, three of these
 const GRACE = 250;  // ms in which a page that was busy itself may find what has come meanwhile
 const OPENING = 4000;  // ms
-const RETRIES = [100, 250, 500, 1000];  // ms
+const RETRY = 100;  // ms, more with every failure, as a display starts within a second or two
+const MORE = 50;
+const RAREST = 1000;
 
 /** Undo Item.packed of the display. */
 export function unpack(buffer) {
@@ -41,7 +43,7 @@ export function connect({ onOpen, onClose, onItem }) {
       socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close();
       onClose();
-      setTimeout(open, RETRIES[Math.min(failures, RETRIES.length - 1)]);
+      setTimeout(open, Math.min(RETRY + MORE * failures, RAREST));
       failures += 1;
     };
     const expect = (milliseconds) => {
