@@ -46,10 +46,10 @@ carries the same stamp. `way` stands at a clip's first frame: how many ms before
 sound was complete, and its pictures were ready. A message without samples ends an utterance. Any
 rate of 4000 .. 192000 Hz and up to 32 channels are taken.
 
-An interrupt is told on `audio` at once by a *cut*: a message without samples that has an `epoch` and
-no `index`. Who plays `audio` drops everything older than that epoch; its first frame follows. The
-rest of an utterance that is still arriving at the avatar is dropped, up to its empty message or a
-pause of 0.5 s, and counted on `/diagnostics`.
+An interrupt is told on `audio` at once by a *cut*: a message without samples that has an `epoch`
+and no `index`. Who plays `audio` drops everything older than that epoch; its first frame follows.
+The rest of an utterance that is still arriving at the avatar is dropped, up to its empty message
+or a pause of 0.5 s, and counted on `/diagnostics`.
 
 ## Echo
 
