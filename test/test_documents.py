@@ -26,7 +26,7 @@ CODE = re.compile(r'^```.*?^```$|`[^`\n]*`', re.MULTILINE | re.DOTALL)
 
 def anchors(page: Path) -> set[str]:
     """Of a page's headings, as GitHub makes them."""
-    text = re.sub(r'^```.*?^```$', '', page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r'^```.*?^```$', '', page.read_text(encoding='utf-8'), flags=re.MULTILINE | re.DOTALL)
     found = set()
     for heading in re.findall(r'^#+ +(.*)$', text, re.MULTILINE):
         words = re.sub(r'\[([^]]*)\]\([^)]*\)', r'\1', heading).lower()
@@ -36,7 +36,7 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_relative_link_is_dead(page: Path) -> None:
-    for link in LINK.findall(CODE.sub('', page.read_text())):
+    for link in LINK.findall(CODE.sub('', page.read_text(encoding='utf-8'))):
         if link.startswith(('http://', 'https://', 'mailto:')):
             continue
         name, _, anchor = link.partition('#')
@@ -47,7 +47,7 @@ def test_no_relative_link_is_dead(page: Path) -> None:
 
 
 def test_every_document_is_in_the_index() -> None:
-    index = (ROOT / 'docs' / 'README.md').read_text()
+    index = (ROOT / 'docs' / 'README.md').read_text(encoding='utf-8')
     for page in PAGES:
         if page.is_relative_to(ROOT / 'docs') and page.name != 'README.md':
             assert f']({page.relative_to(ROOT / "docs")})' in index, f'{page} is not in the index'
@@ -58,7 +58,7 @@ def test_the_drawing_is_the_one_that_its_command_draws() -> None:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert module.SVG.read_text() == module.draw(), 'run python docs/make_architecture.py'
+    assert module.SVG.read_text(encoding='utf-8') == module.draw(), 'run python docs/make_architecture.py'
 
 
 @pytest.mark.parametrize('unit', UNITS, ids=lambda unit: unit.name)
