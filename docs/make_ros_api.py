@@ -9,8 +9,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from llia_ros.model.config import EXPRESSIONS, STATES  # noqa: E402
+from llia_ros.nodes.declaration import describe  # noqa: E402
 from llia_ros.nodes.optional_messages import HRI_EXPRESSIONS  # noqa: E402
-from llia_ros.nodes.parameters import NODES, describe  # noqa: E402
+from llia_ros.nodes.parameters import NODES  # noqa: E402
 from llia_ros.nodes.topics import DIAGNOSTICS, QUALITIES, TOPICS, Topic  # noqa: E402
 
 PAGE = ROOT / 'docs' / 'ros_api.md'

@@ -26,7 +26,9 @@ CODE = re.compile(r'^```.*?^```$|`[^`\n]*`', re.MULTILINE | re.DOTALL)
 
 def anchors(page: Path) -> set[str]:
     """Of a page's headings, as GitHub makes them."""
-    text = re.sub(r'^```.*?^```$', '', page.read_text(encoding='utf-8'), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(
+        r'^```.*?^```$', '', page.read_text(encoding='utf-8'), flags=re.MULTILINE | re.DOTALL
+    )
     found = set()
     for heading in re.findall(r'^#+ +(.*)$', text, re.MULTILINE):
         words = re.sub(r'\[([^]]*)\]\([^)]*\)', r'\1', heading).lower()
@@ -58,7 +60,9 @@ def test_the_drawing_is_the_one_that_its_command_draws() -> None:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert module.SVG.read_text(encoding='utf-8') == module.draw(), 'run python docs/make_architecture.py'
+    assert module.SVG.read_text(encoding='utf-8') == module.draw(), (
+        'run python docs/make_architecture.py'
+    )
 
 
 @pytest.mark.parametrize('unit', UNITS, ids=lambda unit: unit.name)

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from llia_ros.nodes.parameters import FACE, NODES, check
+from llia_ros.nodes.declaration import check
+from llia_ros.nodes.parameters import FACE, NODES
 
 ROOT = Path(__file__).parents[1]
 LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.launch.py'))

@@ -14,6 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Int16MultiArray, MultiArrayDimension
 
 from llia_ros.nodes import messages
+from llia_ros.nodes.declaration import ParameterError
 from llia_ros.nodes.messages import Audio, MessageError
 from llia_ros.nodes.optional_messages import (
     HRI_EXPRESSIONS,
@@ -21,7 +22,7 @@ from llia_ros.nodes.optional_messages import (
     expression_carrier,
     read_hri_expression,
 )
-from llia_ros.nodes.parameters import AUDIO_TYPES, ParameterError
+from llia_ros.nodes.parameters import AUDIO_TYPES
 
 SAMPLES = np.arange(-160, 160, dtype=np.int16)
 

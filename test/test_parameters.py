@@ -14,17 +14,14 @@ from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
 from rclpy.parameter import Parameter
 
 from llia_ros.nodes.composed import CLASSES
+from llia_ros.nodes.declaration import ParameterError, check, declare, limits
 from llia_ros.nodes.parameters import (
     FACE,
     NODES,
     AvatarParameters,
     DialogueStateParameters,
     DisplayParameters,
-    ParameterError,
     as_yaml,
-    check,
-    declare,
-    limits,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -190,7 +187,8 @@ def test_a_script_ends_with_code_2_and_one_line(start: Start, script, parameters
 def test_parameters_can_be_described_without_ros() -> None:
     code = (
         'import sys; sys.modules["rclpy"] = None;'
-        'from llia_ros.nodes.parameters import NODES, describe;'
+        'from llia_ros.nodes.declaration import describe;'
+        'from llia_ros.nodes.parameters import NODES;'
         'print("\\n".join(map(describe, NODES.values())))'
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)

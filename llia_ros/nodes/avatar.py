@@ -13,6 +13,7 @@ from std_msgs.msg import Bool, Int16MultiArray, String
 from std_srvs.srv import Trigger
 
 from llia_ros.audio.stream import RATE, SECOND, Converter
+from llia_ros.nodes.declaration import ParameterError
 from llia_ros.nodes.messages import (
     AUDIO_IN_QOS,
     AUDIO_QOS,
@@ -35,7 +36,7 @@ from llia_ros.nodes.optional_messages import (
     audio_carrier,
     expression_carrier,
 )
-from llia_ros.nodes.parameters import AvatarParameters, ParameterError
+from llia_ros.nodes.parameters import AvatarParameters
 from llia_ros.nodes.running import FaceNode, run
 from llia_ros.runtime.avatar import Avatar, Frame
 from llia_ros.runtime.backends import model_folder

@@ -15,6 +15,7 @@ from llia_ros.audio.echo import Echo, EchoMask, make_echo
 from llia_ros.audio.stream import RATE, SECOND, Chunk, Converter
 from llia_ros.audio.voice_activity import VoiceActivity
 from llia_ros.dialogue.state import Dialogue, Inputs, step
+from llia_ros.nodes.declaration import ParameterError
 from llia_ros.nodes.messages import (
     AUDIO_IN_QOS,
     LATCHED_QOS,
@@ -25,7 +26,7 @@ from llia_ros.nodes.messages import (
     text,
 )
 from llia_ros.nodes.optional_messages import AudioCarrier, audio_carrier
-from llia_ros.nodes.parameters import DialogueStateParameters, ParameterError
+from llia_ros.nodes.parameters import DialogueStateParameters
 from llia_ros.nodes.running import FaceNode, run
 
 # Work that waits for the judging thread; ten seconds of both sides' sound.

@@ -22,6 +22,7 @@ from llia_ros.display.server import DisplayServer
 from llia_ros.display.web import WebOutput
 from llia_ros.display.window import Window
 from llia_ros.nodes.control import ControlDesk
+from llia_ros.nodes.declaration import listed
 from llia_ros.nodes.messages import (
     AUDIO_QOS,
     FRAME_QOS,
@@ -33,7 +34,7 @@ from llia_ros.nodes.messages import (
     read_jpeg,
     read_state,
 )
-from llia_ros.nodes.parameters import DisplayParameters, listed
+from llia_ros.nodes.parameters import DisplayParameters
 from llia_ros.nodes.running import FaceNode, run
 
 RATE, FPS = 16000, 25

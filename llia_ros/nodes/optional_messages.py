@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from std_msgs.msg import Int16MultiArray, String
 
+from llia_ros.nodes.declaration import ParameterError
 from llia_ros.nodes.messages import (
     Audio,
     MessageError,
@@ -24,7 +25,6 @@ from llia_ros.nodes.messages import (
     read_expression,
     time_message,
 )
-from llia_ros.nodes.parameters import ParameterError
 
 INT16_FORMAT = 8  # PortAudio's paInt16, which audio_common's AudioInfo carries
 

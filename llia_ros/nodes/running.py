@@ -12,8 +12,8 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.logging import get_logger
 
+from llia_ros.nodes.declaration import NodeParameters, ParameterError, declare
 from llia_ros.nodes.diagnostics import Diagnostics
-from llia_ros.nodes.parameters import NodeParameters, ParameterError, declare
 
 P = TypeVar('P', bound=NodeParameters)
 
