@@ -1,6 +1,5 @@
 """The control page's ROS side: what a page asks for becomes topics, services and parameters."""
 
-import re
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -23,10 +22,10 @@ from llia_ros.display.commands import Command
 from llia_ros.display.control import Control
 from llia_ros.model.config import EXPRESSIONS, STATES
 from llia_ros.nodes.gallery import Gallery
+from llia_ros.nodes.latency_chart import figures, stages
 from llia_ros.nodes.messages import (
     AUDIO_QOS,
     LATCHED_QOS,
-    Status,
     image_message,
     read_diagnostics,
     read_state,
@@ -46,7 +45,6 @@ QUIETEST = -60.0
 FOLLOWED = ('model', 'portrait', 'expression')
 # Uploaded portraits are made that small before they go over a topic, pixels.
 LARGEST = 1024
-STAGE = re.compile(r'(.+) (p50|p95) ms')
 
 
 class ControlDesk:
@@ -316,36 +314,3 @@ class ControlDesk:
             self._gallery = Gallery()
             self.web.hang({})
             self.web.tell(gallery_missing=' '.join(str(error).split()))
-
-
-def stages(status: Status, prefix: str = '') -> dict[str, list[float]]:
-    """{stage: [p50, p95]} in ms, of what a node tells as `<stage> p50 ms` and `<stage> p95 ms`."""
-    found: dict[str, list[float]] = {}
-    for key, value in status.values.items():
-        match = STAGE.fullmatch(key)
-        number = _number(value)
-        if match is not None and number is not None:
-            pair = found.setdefault(prefix + match[1], [number, number])
-            pair[match[2] == 'p95'] = number
-    return found
-
-
-def figures(status: Status, more: dict[str, list[float]], stamp: Any) -> dict[str, Any]:
-    """A second of the latency chart, from the avatar's status and the display's stages."""
-    values = status.values
-    return {
-        'time': stamp.sec + stamp.nanosec / 1e9,
-        'fps': _number(values.get('fps')),
-        'late': _number(values.get('late_frames')),
-        'epoch': _number(values.get('epoch')),
-        'backend': values.get('backend', ''),
-        'model': values.get('model', ''),
-        'stages': {**stages(status), **more},
-    }
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
