@@ -4,6 +4,7 @@ An argument that is left empty leaves its parameter to params_file.
 """
 
 import os
+from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -34,6 +35,7 @@ ARGUMENTS = (
     ('device', '', 'Sound input: part of its name, its number, or pulse:<source>; none: no ear.'),
     ('speech', '', 'Sound file that the face says once it is there, for a first try.'),
     ('autostart', 'true', 'Configure and activate the nodes; false: a lifecycle manager does.'),
+    ('barge_in', '', "Whether the user's voice interrupts the robot's: true or false."),
     ('composed', 'false', 'All nodes in one process.'),
     ('respawn', 'false', 'Start a node anew whenever it has ended.'),
 )
@@ -53,7 +55,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
     autostart = {'autostart': given['autostart'].lower() == 'true'}
 
-    def parameters(**of_arguments: str) -> list[object]:
+    def parameters(**of_arguments: str) -> list[Any]:
         # As a string, whatever it looks like: a device may be called 3.
         chosen = {
             name: ParameterValue(value, value_type=int if name in ('port', 'rotate') else str)
@@ -76,6 +78,8 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             rotate=given['rotate'],
         ),
     }
+    if given['barge_in']:
+        wanted['avatar'][1]['barge_in'] = given['barge_in'].lower() == 'true'
     if given['device'] == 'none':
         del wanted['audio_capture']
 

@@ -1,28 +1,34 @@
 """A face that a far end speaks through: avatar.launch.py's nodes and telepresence.
 
-The far end opens the address that telepresence prints. An argument that is left empty leaves its
-parameter to params_file.
+The far end opens the address that telepresence prints. Every argument of avatar.launch.py is one
+of this file, too. An argument that is left empty leaves its parameter to params_file.
 """
 
 import os
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 
 PACKAGE = 'llia_ros'
+SHARE = get_package_share_directory(PACKAGE)
 
 # name, default, description
-ARGUMENTS = (
+SHARED = (
     ('namespace', '', 'Namespace of all nodes and topics.'),
     (
         'params_file',
-        os.path.join(get_package_share_directory(PACKAGE), 'config', 'telepresence.yaml'),
+        os.path.join(SHARE, 'config', 'telepresence.yaml'),
         'ROS parameters of all nodes.',
     ),
+    ('autostart', 'true', 'Configure and activate the nodes; false: a lifecycle manager does.'),
+    ('barge_in', 'false', 'Whether somebody who speaks here interrupts the far end.'),
+)
+OWN = (
     ('host', '', 'Address that calls are taken at; any other than loopback asks for a token.'),
     ('call_port', '', 'Port that calls are taken at.'),
     ('call_token', '', 'Token that a far end must show; random makes one and prints it.'),
@@ -32,76 +38,47 @@ ARGUMENTS = (
     ('send_face', 'false', 'Send the face back, picture and sound.'),
     ('send_microphone', 'true', 'Send what the microphone here hears to the far end.'),
     ('ice_servers', '', 'STUN and TURN servers, comma-separated; none are asked otherwise.'),
-    ('barge_in', 'false', 'Whether somebody who speaks here interrupts the far end.'),
-    ('model', '', 'Model: a name that ships with the package, or its folder.'),
-    ('portrait', '', 'Face: a name that ships with the model, or a picture file.'),
-    ('backend', '', 'What runs the model: auto, openvino, torch, tensorrt or onnx.'),
-    ('display', '', 'Where the face is shown: as the parameter output of the display.'),
-    ('device', '', 'Sound input: part of its name, its number, or pulse:<source>; none: no ear.'),
-    ('autostart', 'true', 'Configure and activate the nodes; false: a lifecycle manager does.'),
 )
+# What is called otherwise as a parameter, and what is no text.
+PARAMETERS = {'call_port': 'port', 'call_token': 'token'}
+TYPES = {'call_port': int, 'jitter_ms': float}
 
 
 def generate_launch_description() -> LaunchDescription:
     """What `ros2 launch llia_ros telepresence.launch.py` starts."""
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, default, description in ARGUMENTS
+        for name, default, description in (*SHARED, *OWN)
     ]
-    return LaunchDescription([*arguments, OpaqueFunction(function=nodes)])
+    face = PythonLaunchDescriptionSource(os.path.join(SHARE, 'launch', 'avatar.launch.py'))
+    passed = [(name, LaunchConfiguration(name)) for name, _, _ in SHARED]
+    return LaunchDescription(
+        [
+            *arguments,
+            IncludeLaunchDescription(face, launch_arguments=passed),
+            OpaqueFunction(function=telepresence),
+        ]
+    )
 
 
-def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """The nodes, with the parameters that were given as arguments."""
-    given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
-
-    def is_true(name: str) -> bool:
-        return given[name].lower() == 'true'
-
-    def texts(**of_arguments: str) -> dict[str, object]:
-        # As a string, whatever it looks like: a device may be called 3.
-        return {
-            name: ParameterValue(given[argument], value_type=str)
-            for name, argument in of_arguments.items()
-            if given[argument]
-        }
-
-    numbers: dict[str, object] = {}
-    if given['call_port']:
-        numbers['port'] = int(given['call_port'])
-    if given['jitter_ms']:
-        numbers['jitter_ms'] = float(given['jitter_ms'])
-    wanted = {
-        'audio_capture': texts(device='device'),
-        'dialogue_state': {},
-        'avatar': {
-            **texts(model='model', portrait='portrait', backend='backend'),
-            'barge_in': is_true('barge_in'),
-        },
-        'display': texts(output='display'),
-        'telepresence': {
-            **texts(
-                host='host',
-                token='call_token',
-                certificate='certificate',
-                key='key',
-                ice_servers='ice_servers',
-            ),
-            **numbers,
-            'send_face': is_true('send_face'),
-            'send_microphone': is_true('send_microphone'),
-        },
+def telepresence(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The node, with the parameters that were given as arguments."""
+    given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in (*SHARED, *OWN)}
+    own: dict[str, object] = {
+        name: given[name].lower() == 'true'
+        for name in ('autostart', 'send_face', 'send_microphone')
     }
-    if given['device'] == 'none':
-        del wanted['audio_capture']
+    for name, _, _ in OWN:
+        if given[name] and name not in own:
+            value = ParameterValue(given[name], value_type=TYPES.get(name, str))
+            own[PARAMETERS.get(name, name)] = value
     return [
         LifecycleNode(
             package=PACKAGE,
-            executable=name,
-            name=name,
+            executable='telepresence',
+            name='telepresence',
             namespace=given['namespace'],
             output='screen',
-            parameters=[given['params_file'], {'autostart': is_true('autostart'), **own}],
+            parameters=[given['params_file'], own],
         )
-        for name, own in wanted.items()
     ]
