@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -93,14 +92,10 @@ class OpenVINORunner(NumpyRunner):
             raise ValueError(f'threads must be 0 or more, not {min(self.threads)}')
         self._models = {name: self._core.read_model(folder / f'{name}.xml') for name in GRAPHS}
         self.requests: dict[str, ov.InferRequest] = {}
-        first = [
-            f'{name}-{frames}'
-            for name, lengths in graph_lengths(read_config(folder)).items()
-            for frames in COMPILED_FIRST.get(name, lengths)
-        ]
-        # Each is read, or compiled, by one core alone.
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(self._request, first))
+        # One after the other: OpenVINO changes the locale meanwhile, and two at once leave it so.
+        for name, lengths in graph_lengths(read_config(folder)).items():
+            for frames in COMPILED_FIRST.get(name, lengths):
+                self._request(f'{name}-{frames}')
 
     def _chosen(self, precision: str) -> str:
         if precision == 'auto':
