@@ -132,7 +132,7 @@ class Probe:
             self._publishers[topic] = publisher
             self.until(lambda: publisher.get_subscription_count() >= listeners)
             # They may know this publisher a little later than it knows them.
-            self.spin(0.1)
+            self.spin(0.2)
 
     def call(self, kind: Any, name: str, request: Any = None) -> Any:
         """Call a service and return its response.

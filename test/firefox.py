@@ -98,12 +98,21 @@ class Firefox(Page):
 
     def tap(self) -> None:
         """Press the mouse on the page, as a person would."""
-        actions = [
-            {'type': 'pointerMove', 'x': 200, 'y': 200},
-            {'type': 'pointerDown', 'button': 0},
-            {'type': 'pointerUp', 'button': 0},
-        ]
-        mouse = {'type': 'pointer', 'id': 'mouse', 'actions': actions}
+        self._press((200, 200))
+
+    def press_at(self, selector: str, *path: tuple[int, int]) -> None:
+        """Press at the element's middle plus path[0] (px), move along the path, let go."""
+        x, y = self.run(
+            f'const e = document.querySelector({selector!r}); '
+            'e.scrollIntoView({block: "center"}); const b = e.getBoundingClientRect(); '
+            'return [Math.round(b.left + b.width / 2), Math.round(b.top + b.height / 2)]'
+        )
+        self._press(*((x + dx, y + dy) for dx, dy in path or ((0, 0),)))
+
+    def _press(self, *path: tuple[int, int]) -> None:
+        first, *moves = ({'type': 'pointerMove', 'x': x, 'y': y} for x, y in path)
+        down, up = {'type': 'pointerDown', 'button': 0}, {'type': 'pointerUp', 'button': 0}
+        mouse = {'type': 'pointer', 'id': 'mouse', 'actions': [first, down, *moves, up]}
         self.call('input.performActions', context=self._context, actions=[mouse])
 
     def screenshot(self) -> np.ndarray:

@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 import pytest
 from conftest import SCRIPTS, Probe, Process
+from firefox import FIREFOX, Firefox
+from firefox import MISSING as NO_FIREFOX
 from geometry_msgs.msg import PointStamped
 from hands import Hands
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
@@ -415,3 +417,27 @@ def test_a_page_comes_back_with_its_display_and_says_if_espeak_is_missing(desk: 
     before = desk.epoch()
     desk.click('#interrupt')
     desk.probe.until(lambda: desk.epoch() == before + 1)
+
+
+@pytest.mark.skipif(not FIREFOX, reason=NO_FIREFOX)
+def test_firefox_operates_the_page_as_well(desk: Desk, tmp_path: Path) -> None:
+    with Firefox(tmp_path / 'profile', sound=False, env={}) as page:
+        page.resize((1280, 943))
+        page.open(f'http://127.0.0.1:{desk.port}/control')
+        shown = 'return Boolean(window.llia && llia.drawn > 3 && llia.facts.avatar)'
+        desk.probe.until(lambda: page.run(shown), 30.0)
+        [said] = desk.new(
+            desk.expressions, lambda: page.press_at('#expressions [data-value="happy"]')
+        )
+        assert messages.read_expression(said.data)[0] == 'happy'
+        [said] = desk.new(desk.overrides, lambda: page.press_at('#overrides [data-value="idle"]'))
+        assert said.data == 'idle'
+        [said] = desk.new(desk.overrides, lambda: page.press_at('#overrides [data-value=""]'))
+        assert said.data == ''
+        points = desk.new(desk.points, lambda: page.press_at('#pad', (0, 0), (50, -30)))
+        assert points[0].point.x == 1.0
+        before = desk.epoch()
+        page.press_at('#interrupt')
+        desk.probe.until(lambda: desk.epoch() == before + 1)
+        # What is chosen in one browser is shown in the other.
+        desk.wait('document.querySelector(\'[data-value="happy"]\').ariaChecked === "true"')
