@@ -101,8 +101,9 @@ def test_pace_foretells_from_like_clips_and_forgets_a_slow_start():
         pace.observe(4, 0.1)
     assert pace.seconds(4) == pytest.approx(0.1)
     assert pace.seconds(8) == pytest.approx(0.2)  # none seen: from the nearest
-    pace.observe(8, 0.15)
+    pace.observe(8, 0.15, turn=0.05)
     assert pace.seconds(8) == pytest.approx(0.15)
+    assert (pace.turn(8), pace.turn(4)) == (pytest.approx(0.05), pytest.approx(0.1))
 
 
 def test_pace_expects_what_happens_now_and_then():

@@ -3,7 +3,6 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from math import atan2, hypot, isfinite
 from pathlib import Path
@@ -114,7 +113,7 @@ class Avatar:
         )
         planned: Channel[Clip | Look | None] = Channel(course)
         sampled: Channel[Clip | None] = Channel(course)
-        turn: AbstractContextManager[object] = nullcontext() if options.overlapped else Lock()
+        turn = None if options.overlapped else Lock()
         sampler = Sampler(course, backend, options.seed, planned, sampled, self._prepared, turn)
         decoder = Decoder(
             course,

@@ -152,15 +152,26 @@ class Pace:
     def __init__(self, guess: float = 0.03, recent: int = 9) -> None:
         """Start with a guess, seconds a frame."""
         self._guess, self._recent = guess, recent
-        self._seconds: dict[int, deque[float]] = {}
+        self._seconds: dict[int, deque[tuple[float, float]]] = {}
 
-    def observe(self, frames: int, seconds: float) -> None:
-        """Note what one clip took."""
-        self._seconds.setdefault(frames, deque(maxlen=self._recent)).append(seconds)
+    def observe(self, frames: int, seconds: float, turn: float | None = None) -> None:
+        """Note what one clip took, and after how much of it another one could begin: all."""
+        taken = seconds, seconds if turn is None else turn
+        self._seconds.setdefault(frames, deque(maxlen=self._recent)).append(taken)
 
     def seconds(self, frames: int) -> float:
         """Return what the next clip of this length will hardly exceed."""
-        seen = {length: sorted(times) for length, times in self._seconds.copy().items()}
+        return self._hardly_more(frames, 0)
+
+    def turn(self, frames: int) -> float:
+        """Return the same of the time that one behind it has to wait."""
+        return self._hardly_more(frames, 1)
+
+    def _hardly_more(self, frames: int, kind: int) -> float:
+        seen = {
+            length: sorted(each[kind] for each in tuple(taken))
+            for length, taken in self._seconds.copy().items()
+        }
         if not seen:
             return self._guess * frames
         nearest = min(seen, key=lambda length: abs(length - frames))

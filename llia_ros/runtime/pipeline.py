@@ -6,7 +6,7 @@ The denoiser works on clip n + 1 while the codec decodes clip n.
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -115,15 +115,15 @@ class Sampler:
         source: Channel[Clip | Look | None],
         sink: Channel[Clip | None],
         prepared: Callable[[Look], None],
-        turn: AbstractContextManager[object],
+        turn: AbstractContextManager[object] | None,
     ) -> None:
         """`prepared` is told of each Look that came instead of a clip, once it is ready.
 
-        A clip is drawn within `turn`.
+        A clip is drawn within `turn`, where denoiser and decoder are to take turns.
         """
         self._course, self._backend = course, backend
         self._source, self._sink, self._prepared = source, sink, prepared
-        self._turn = turn
+        self._turn = turn or nullcontext()
         field = np.random.default_rng(seed).standard_normal(
             backend.config.latent_shape, np.float32
         )
@@ -201,15 +201,17 @@ class Decoder:
         pace: Pace,
         notice: Notice,
         meter: Meter,
-        turn: AbstractContextManager[object],
+        turn: AbstractContextManager[object] | None,
     ) -> None:
         """`sink` takes each clip, whose pictures follow, and None at the end.
 
-        One is decoded within `turn`.
+        One is decoded within `turn`, as it was drawn.
         """
         self._course, self._backend = course, backend
         self._source, self._sink = source, sink
-        self._pace, self._notice, self._meter, self._turn = pace, notice, meter, turn
+        self._pace, self._notice, self._meter = pace, notice, meter
+        self._turn = turn or nullcontext()
+        self._overlapped = turn is None
         self._last: tuple[int, np.ndarray] | None = None  # number and picture of a frame
 
     def run(self) -> None:
@@ -226,8 +228,10 @@ class Decoder:
                 clip.decode = start, clock.now()
             with self._course.changed:
                 if whole:
-                    seconds = clip.decode[1] - start + clip.denoise[1] - clip.denoise[0]
-                    self._pace.observe(clip.length, seconds)
+                    denoise, decode = (end - begin for begin, end in (clip.denoise, clip.decode))
+                    # Side by side with this stage the denoiser is at the next clip already.
+                    turn = denoise if self._overlapped else None
+                    self._pace.observe(clip.length, denoise + decode, turn)
                 self._notice.made(clip.length, clip.planned, clip.done, clip.decode[1])
             self._meter.made(clip)
         self._sink(None)

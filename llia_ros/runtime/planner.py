@@ -61,7 +61,7 @@ class Planner:
         self._reach = max(self._span, self._lengths[-1])
         self._hangover = round(options.hangover * config.fps)
         self._period = config.samples_per_frame / config.audio.rate
-        self._idle = 0.0  # when what is planned is expected to be drawn
+        self._free = 0.0  # when another clip is expected to be begun at once
         self._track = Track(config, options.quiet, self._hangover)
         self._plan = Plan(course, options.seed)
         self._stream: deque[Event] = deque()  # what was pushed and is not on the track
@@ -211,9 +211,9 @@ class Planner:
         return max(0, min(_LONGEST_RESERVE, ceil(seconds / self._period - _INSTANT)))
 
     def _queue(self) -> float:
-        """Seconds until what is on its way is drawn."""
-        most = sum(map(self._pace.seconds, self._plan.unmade))
-        return max(0.0, min(most, self._idle - self._course.clock.now()))
+        """Seconds that a clip has to wait behind those on their way."""
+        most = sum(map(self._pace.turn, self._plan.unmade))
+        return max(0.0, min(most, self._free - self._course.clock.now()))
 
     def _busy(self, length: int) -> int:
         """Frames that pass until one more clip is drawn, after those on their way."""
@@ -388,7 +388,7 @@ class Planner:
     ) -> Clip:
         track, first, keep = self._track, planned.first, planned.keep
         steps, now = self._steps, self._course.clock.now()
-        self._idle = max(now, self._idle) + self._pace.seconds(planned.length)
+        self._free = max(now, self._free) + self._pace.turn(planned.length)
         arrived, onset = [track.arrived(first + at) for at in range(keep)], track.onset(first)
         moments = [moment for moment in arrived if moment is not None]
         # The last sound waits for the word that it is the last, however late that comes.
