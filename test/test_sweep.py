@@ -178,6 +178,26 @@ FIGURES = {
         },
         ['| ms a frame | 14.5 | 29.5 |', '+50.0%', 'not flat', 'bench-growth.png'],
     ),
+    'page': (
+        {
+            'seconds': 612.0,
+            'frames': 15300,
+            'late_frames': 3,
+            'page': {
+                'fps': 25.01,
+                'frames_late': 1,
+                'frames_left_out': 2,
+                'way_ms': {'generation': [44.0, 57.0], 'ours': [163.0, 187.0]},
+                'interruption_picture_ms': [126.0, 187.0],
+                'interruption_sound_ms': None,
+                'lips_size_p95_ms': 17.0,
+                'jitter_p50_ms': 6.9,
+                'jitter_p99_ms': 12.0,
+                'interruptions': 60,
+            },
+        },
+        ['to drawn | 163 | 187 |', 'last old picture, ms | 126 | 187 |', '3 of 15300', '25.01'],
+    ),
     'beside': ({'text': '# Title\n\n| a | b |\n'}, ['| a | b |']),
 }
 
@@ -194,7 +214,7 @@ def test_every_section_is_written_from_its_figures(tmp_path):
         section(name).write(figures, page, MACHINE)
         for text in expected:
             assert text in page.text, (name, text, page.text)
-        for picture in re.findall(r'\]\((.*?)\)', page.text):
+        for picture in re.findall(r'!\[.*?\]\((.*?)\)', page.text):
             assert (tmp_path / picture).stat().st_size > 5000
         assert 'None' not in page.text and 'nan' not in page.text
 

@@ -43,8 +43,8 @@ class Step:
             else Muon(split(self.model), lr=1e-4)
         )
         if compiled:
-            self.model.denoiser.compile()
-            self.model.reference_net.compile()
+            self.model.denoiser.compile(dynamic=False)
+            self.model.reference_net.compile(dynamic=False)
 
     def __call__(self, clips: Clips, rng: np.random.Generator) -> None:
         noise, where = clip_noise(clips, rng), device()

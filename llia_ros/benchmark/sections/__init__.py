@@ -7,6 +7,7 @@ with the model runs in a process of its own (`child.call`): none inherits anothe
 
 SECTIONS = (
     'overall',
+    'page',
     'cost',
     'precision',
     'instruction_sets',
