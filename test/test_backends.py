@@ -13,7 +13,7 @@ from llia_ros.model.codec import Codec
 from llia_ros.model.config import tiny
 from llia_ros.model.face import FaceModel
 from llia_ros.model.weights import save_model
-from llia_ros.runtime.backends import Backend, load_backend
+from llia_ros.runtime.backends import Backend, load_backend, openvino
 from llia_ros.runtime.backends.openvino import best_precision
 from llia_ros.runtime.export import export_openvino
 from llia_ros.runtime.quantize import compress_openvino, quantize_openvino
@@ -202,6 +202,24 @@ def test_eight_bits_halve_the_graphs_and_hardly_change_the_clip(folder, smaller,
         assert sizes[1] < 0.6 * sizes[0]
         notes = json.loads((copy / 'model.json').read_text())['notes']
         assert notes['int8'].startswith('weights')
+
+
+def test_what_was_compiled_in_one_precision_is_not_taken_for_another(
+    folder, tmp_path, monkeypatch
+):
+    def drawn(precision):
+        backend = load_backend(folder, 'openvino', precision=precision, threads=1)
+        reference = backend.reference(backend.encode(picture()))
+        return backend.denoise(state=0, reference=reference, steps=1, **clip(4))
+
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    with monkeypatch.context() as without:
+        without.setattr(openvino, '_kept_compiled', lambda circumstances: None)
+        alone = drawn('bf16')
+    assert not [*tmp_path.rglob('*.blob')]
+    drawn('f32')
+    assert [*tmp_path.rglob('*.blob')]
+    assert np.allclose(drawn('bf16'), alone, atol=1e-4)
 
 
 def test_a_graph_that_was_never_used_cannot_be_calibrated(folder, tmp_path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,22 +44,25 @@ def best_precision(capabilities: Sequence[str], cpuinfo: str) -> str:
     return 'bf16' if quick and 'BF16' in capabilities else 'f32'
 
 
-def _keep_compiled(core: ov.Core) -> None:
-    """Let OpenVINO keep what it compiles, which takes most of a start, for the next one.
+def _kept_compiled(circumstances: Mapping[str, object]) -> str | None:
+    """Return the folder where OpenVINO may keep what it compiles, most of a start, or None.
 
-    It keys by weights, shapes, settings, processor and version itself, and compiles anew what it
-    cannot read.
+    It keys by weights, shapes and version, and compiles anew what it cannot read; but what it has
+    compiled in one precision it takes for another, too, and then draws noise. So each of the
+    `circumstances` that it is compiled under has a folder of its own.
     """
-    folder = cache_folder() / 'openvino'
+    told = json.dumps(dict(circumstances), sort_keys=True, default=str).encode()
+    folder = cache_folder() / 'openvino' / hashlib.sha256(told).hexdigest()[:16]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
-        return  # a home that cannot be written to: it starts as slowly every time
-    if not os.access(folder, os.W_OK):
-        return
-    core.set_property({'CACHE_DIR': str(folder)})
+        return None  # a home that cannot be written to: it starts as slowly every time
+    return str(folder) if os.access(folder, os.W_OK) else None
+
+
+def _forget_old() -> None:
     kept = 0
-    for _, size, path in sorted(map(_age, folder.glob('*.blob'))):
+    for _, size, path in sorted(map(_age, (cache_folder() / 'openvino').rglob('*.blob'))):
         kept += size
         if kept > KEPT_BYTES:
             path.unlink(missing_ok=True)
@@ -85,17 +90,21 @@ class OpenVINORunner(NumpyRunner):
         self, folder: Path, precision: str = 'auto', threads: int | tuple[int, int] = 0
     ) -> None:
         self._core = ov.Core()
-        _keep_compiled(self._core)
         self.precision = self._chosen(precision)
         self.threads = (threads, threads) if isinstance(threads, int) else threads
         if min(self.threads) < 0:
             raise ValueError(f'threads must be 0 or more, not {min(self.threads)}')
+        self._processor = {
+            'processor': self._core.get_property('CPU', 'FULL_DEVICE_NAME'),
+            'at most': os.environ.get('ONEDNN_MAX_CPU_ISA'),
+        }
         self._models = {name: self._core.read_model(folder / f'{name}.xml') for name in GRAPHS}
         self.requests: dict[str, ov.InferRequest] = {}
         # One after the other: OpenVINO changes the locale meanwhile, and two at once leave it so.
         for name, lengths in graph_lengths(read_config(folder)).items():
             for frames in COMPILED_FIRST.get(name, lengths):
                 self._request(f'{name}-{frames}')
+        _forget_old()
 
     def _chosen(self, precision: str) -> str:
         if precision == 'auto':
@@ -131,7 +140,10 @@ class OpenVINORunner(NumpyRunner):
                     for port in model.inputs
                 }
             )
-            compiled = self._core.compile_model(model, 'CPU', self.settings(name))
+            settings = self.settings(name)
+            if folder := _kept_compiled({**settings, **self._processor}):
+                settings['CACHE_DIR'] = folder
+            compiled = self._core.compile_model(model, 'CPU', settings)
             self.requests[graph] = compiled.create_infer_request()
         return self.requests[graph]
 
