@@ -13,7 +13,7 @@ MAY_KNOW = {
     'nodes': {'runtime', 'dialogue', 'audio', 'display', 'telepresence', 'model.config'},
     'runtime': {'model', 'audio'},
     'training': {'model', 'audio', 'runtime'},
-    'benchmark': {'model', 'audio', 'runtime', 'training', 'telepresence'},
+    'benchmark': {'model', 'audio', 'runtime', 'training', 'telepresence', 'demo'},
     'display': {'audio', 'model.config'},
     # Who may call is decided as for the page.
     'telepresence': {'audio', 'display.access', 'display.connections'},
