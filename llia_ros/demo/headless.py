@@ -10,6 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,12 +43,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Page:
+class Page(ABC):
     """A page in a browser, whichever it is; `run` is the browser's own."""
 
+    @abstractmethod
     def run(self, script: str) -> Any:
         """Run JavaScript, which may `return` something."""
-        raise NotImplementedError
 
     def wait(self, condition: str, seconds: float = 20.0) -> Any:
         """Wait until a JavaScript expression is true, else tell what the page counted."""
