@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing
@@ -342,6 +343,21 @@ def test_pages_are_told_goodbye(desk: Desk) -> None:
         return int(socket.close_code)
 
     assert desk.talk(wait) == aiohttp.WSCloseCode.GOING_AWAY
+
+
+def test_what_is_told_at_the_very_end_does_not_hold_the_server_up(desk: Desk) -> None:
+    async def end(_: Any, __: Any) -> float:
+        async with aiohttp.ClientSession() as session:
+            url = f'{desk.url}control/socket'
+            for _ in range(MOST_PAGES - 1):
+                socket = await session.ws_connect(url)
+                await socket.receive(timeout=5)
+            desk.control.tell(avatar=False)
+            start = time.monotonic()
+            await asyncio.to_thread(desk.close)
+            return time.monotonic() - start
+
+    assert desk.talk(end) < 10
 
 
 def test_the_mapping_names_every_command_and_resolves_its_names() -> None:

@@ -176,6 +176,32 @@ def test_every_expression_is_sent_with_its_intensity(desk: Desk) -> None:
     assert desk.page.run('return document.getElementById("intensity").value') == '0.4'
 
 
+@pytest.mark.parametrize('group', ['expressions', 'overrides'])
+def test_what_is_told_of_an_earlier_choice_does_not_undo_a_later_one(
+    desk: Desk, group: str
+) -> None:
+    buttons = f"[...document.querySelectorAll('#{group} button')]"
+    chosen = desk.page.run(
+        f'const buttons = {buttons}; window.marked = []; '
+        'window.watch = new MutationObserver((changes) => { for (const {target} of changes) '
+        'if (target.ariaChecked === "true" && target.dataset.value !== marked.at(-1)) '
+        'marked.push(target.dataset.value); }); '
+        "const watched = {attributeFilter: ['aria-checked']}; "
+        'for (const button of buttons) watch.observe(button, watched); '
+        'const order = [...Array(25).keys()].map((k) => k % 3 + 1).concat(0); '
+        'return new Promise((done) => { const press = (k) => { '
+        'if (k === order.length) done(order.map((at) => buttons[at].dataset.value)); '
+        'else { buttons[order[k]].click(); setTimeout(press, 2, k + 1); } }; press(0); })'
+    )
+    fact = {
+        'expressions': 'llia.facts.expression.split(":")[0]',
+        'overrides': 'llia.facts.override',
+    }
+    desk.wait(f'{fact[group]} === "{chosen[-1]}"')
+    desk.probe.spin(1.5)
+    assert desk.page.run('watch.disconnect(); return marked') == chosen
+
+
 def test_the_state_is_overridden_and_handed_back(desk: Desk) -> None:
     for state in ('speaking', 'listening', 'idle'):
         button = f'#overrides [data-value="{state}"]'

@@ -16,7 +16,7 @@ MAY_KNOW = {
     'benchmark': {'model', 'audio', 'runtime', 'training', 'telepresence', 'demo'},
     'display': {'audio', 'model.config'},
     # Who may call is decided as for the page.
-    'telepresence': {'audio', 'display.access', 'display.connections'},
+    'telepresence': {'audio', 'display.access', 'display.connections', 'display.deadline'},
     'dialogue': set(),
     'audio': set(),
     'model': set(),

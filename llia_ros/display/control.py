@@ -17,6 +17,7 @@ import numpy as np
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from llia_ros.display.commands import Command, CommandError, read_command
+from llia_ros.display.deadline import deadline
 from llia_ros.display.limits import RateLimit
 from llia_ros.display.uploads import UploadError, Uploads
 
@@ -227,13 +228,15 @@ def _news(facts: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
 
 async def _answer(future: Future[str]) -> str:
     try:
-        return await asyncio.wait_for(asyncio.wrap_future(future), ANSWER_TIMEOUT)
+        async with deadline(ANSWER_TIMEOUT):
+            return await asyncio.wrap_future(future)
     except asyncio.TimeoutError:
         raise ValueError('no answer came: is the avatar node running?') from None
 
 
 async def _send(socket: web.WebSocketResponse, message: Mapping[str, Any]) -> None:
-    await asyncio.wait_for(socket.send_str(json.dumps(_finite(message))), HEARTBEAT)
+    async with deadline(HEARTBEAT):
+        await socket.send_str(json.dumps(_finite(message)))
 
 
 def _finite(value: Any) -> Any:

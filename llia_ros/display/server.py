@@ -20,6 +20,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from llia_ros.display.access import Access
 from llia_ros.display.connections import Connections
+from llia_ros.display.deadline import deadline
 from llia_ros.display.headers import protect
 from llia_ros.display.mailbox import ALIVE, MAX_SOUNDS, PICTURE, STATE_BYTES, Item, Mailbox
 from llia_ros.display.page_meter import MOST_BYTES, PageMeter
@@ -223,11 +224,13 @@ class DisplayServer:
         try:
             while True:
                 try:
-                    await asyncio.wait_for(mailbox.ready.wait(), ALIVE_SECONDS)
+                    async with deadline(ALIVE_SECONDS):
+                        await mailbox.ready.wait()
                 except asyncio.TimeoutError:
                     mailbox.put(Item(ALIVE, 0, 0, time.time(), '', b''))
                 for item in mailbox.take():
-                    await asyncio.wait_for(stream.send_bytes(item.packed()), SEND_TIMEOUT)
+                    async with deadline(SEND_TIMEOUT):
+                        await stream.send_bytes(item.packed())
         except (ConnectionError, asyncio.TimeoutError):
             await stream.close()
 

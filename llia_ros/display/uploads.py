@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from aiohttp import web
 
+from llia_ros.display.deadline import deadline
+
 MOST_BYTES = 8 * 1024 * 1024
 TOO_LONG = f'the picture has more than {MOST_BYTES >> 20} MB: make it smaller'
 BROKEN = "the picture's header is broken: save it again"
@@ -55,7 +57,8 @@ class Uploads:
             raise UploadError('other pictures are being received: try again soon', 503)
         self._under_way += 1
         try:
-            data = await asyncio.wait_for(_body(request), PATIENCE)
+            async with deadline(PATIENCE):
+                data = await _body(request)
             return await asyncio.get_running_loop().run_in_executor(None, decode, data)
         except asyncio.TimeoutError:
             raise UploadError(f'the picture took more than {PATIENCE:.0f} s', 408) from None

@@ -15,6 +15,7 @@ from typing import Any
 from aiortc import RTCRtpReceiver
 
 from llia_ros.audio.stream import SECOND, Chunk
+from llia_ros.display.deadline import deadline
 from llia_ros.telepresence.jitter import JitterBuffer, Packet
 from llia_ros.telepresence.opus import OpusDecoder
 
@@ -81,7 +82,8 @@ class SoundReceiver:
             if wait is None or wait > 0:
                 # A packet may make the next one due earlier, before the first has been played.
                 try:
-                    await asyncio.wait_for(self._arrived.wait(), wait)
+                    async with deadline(wait):
+                        await self._arrived.wait()
                 except asyncio.TimeoutError:
                     pass
             else:

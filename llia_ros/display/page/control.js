@@ -7,6 +7,7 @@ import { Link } from './link.js';
 import { fillMapping } from './mapping.js';
 import { notice } from './notices.js';
 import { Pad } from './pad.js';
+import { Setting } from './setting.js';
 import { View } from './view.js';
 
 const SETTLE = 120;  // ms that the slider rests before its value is told
@@ -55,14 +56,24 @@ function sendExpression() {
   clearTimeout(settling);
   settling = 0;
   const name = expressions.chosen ?? 'neutral';
-  ask('expression', { name, intensity: Number(intensity.value) });
+  expression.change(ask('expression', { name, intensity: Number(intensity.value) }));
 }
+
+const expression = new Setting((line) => {
+  const [name, amount] = line?.split(':') ?? [null];
+  expressions.show(name);
+  if (amount !== undefined && !held && settling === 0) {
+    intensity.value = amount;
+    showIntensity();
+  }
+});
 
 function showIntensity() {
   id('intensitytext').textContent = `${Math.round(100 * intensity.value)} %`;
 }
 
-const overrides = new Choices(id('overrides'), (state) => ask('override', { state }));
+const override = new Setting((state) => overrides.show(state));
+const overrides = new Choices(id('overrides'), (state) => override.change(ask('override', { state })));
 overrides.fill(Object.entries(STATES));
 
 const interrupt = () => ask('interrupt');
@@ -77,12 +88,11 @@ id('freely').onclick = async () => {
   if (await ask('look_freely')) id('gazetext').textContent = 'by itself';
 };
 
+const portrait = new Setting((name) => gallery.choices.show(name));
 const gallery = new Gallery(
   { group: id('gallery'), missing: id('nogallery'), drop: id('drop'), input: id('file') },
   {
-    async onChoice(name) {
-      if (!await ask('portrait', { name })) gallery.choices.show(facts.portrait ?? null);
-    },
+    onChoice: (name) => portrait.change(ask('portrait', { name })),
     async onUpload(file) {
       try {
         notice(upper(await upload(file)));
@@ -190,16 +200,9 @@ const shows = {
   },
   gallery(names) { gallery.hang(names); },
   gallery_missing(reason) { gallery.tellMissing(reason && `${upper(reason)}.`); },
-  portrait(name) { gallery.choices.show(name); },
-  override(state) { overrides.show(state); },
-  expression(line) {
-    const [name, amount] = line.split(':');
-    expressions.show(name);
-    if (amount !== undefined && !held && settling === 0) {
-      intensity.value = amount;
-      showIntensity();
-    }
-  },
+  portrait(name) { portrait.tell(name); },
+  override(state) { override.tell(state); },
+  expression(line) { expression.tell(line); },
   trouble(line) {
     id('trouble').textContent = `Avatar: ${line}`;
     id('trouble').hidden = line === '';
