@@ -20,11 +20,9 @@ from llia_ros.runtime.backends import Backend
 from llia_ros.runtime.motion import EYE_RANGE, MotionProcess
 from llia_ros.training import judge as judging
 from llia_ros.training.cases import CLIP, Case
-from llia_ros.training.faces import (
-    REST_MOUTH,
-    render,
-)
+from llia_ros.training.faces import REST_MOUTH, render
 from llia_ros.training.likeness import likeness
+from llia_ros.training.looking import fit_look
 from llia_ros.training.measures import (
     best_lag,
     correlation,
@@ -38,9 +36,12 @@ SETTLE = 10  # frames after a change of state, before stillness is measured
 EXPRESSION_FRAMES = 8
 LOOK_FRAMES = 5  # 200 ms
 LOOK_FAR = 0.5
+LOOK_EVERY = 5  # frames: a fit takes its time
+OPEN_LID = 0.3  # eyes that are shut further look nowhere
 NEAR = 0.1  # of the eye's range
 MOVES = 0.02  # a mouth that hardly rounds or spreads in an utterance has no r
 PLAIN = np.zeros(len(EXPRESSIONS), np.float32)
+LIDS = [MOTION.index(name) for name in ('lid_left', 'lid_right')]
 GAZE_X, YAW = (len(MOUTH) + MOTION.index(name) for name in ('gaze_x', 'yaw'))
 # How much heads turn, eyes and lids move: controls whose spread over a clip is told.
 SPREADS = {
@@ -230,9 +231,10 @@ class Examiner:
     def looks(self, cases: Sequence[Case]) -> Figures:
         """Return where eyes and head look, while speaking, after `look_at`.
 
-        `floor`: what the judge makes of rendered faces that look there.
+        `error`: as the judge sees it; `floor`: what it makes of rendered faces that look there;
+        `fitted_error`: as the renderer that comes nearest to the picture has it.
         """
-        errors, late, lips, floors = [], [], [], []
+        errors, late, lips, floors, fitted = [], [], [], [], []
         for number, case in enumerate(cases):
             side = LOOK_FAR if number % 2 else -LOOK_FAR
             truth = case.said.mouth()[:, 0]
@@ -246,7 +248,8 @@ class Examiner:
                 (label('speaking'), case.said.samples[:at]),
                 (look, case.said.samples[at:]),
             ]
-            told = self.tell(case, self.drive(case, pieces))[0]
+            pictures = self.drive(case, pieces)
+            told = self.tell(case, pictures)[0]
             error = np.abs(told[cut:, GAZE_X] + told[cut:, YAW] - side)
             errors.append(error[LOOK_FRAMES:].mean())
             late.append(frames_to_reach(error) * 1000 / self.drawer.config.fps)
@@ -254,12 +257,17 @@ class Examiner:
             lips.append(correlation(told[cut:n, 0], truth[cut:n]))
             process = MotionProcess(case.seed)
             process.clip(['speaking'] * cut)
-            led = process.clip(['speaking'] * (n - cut), (side, 0.0))[LOOK_FRAMES:]
-            shown = [render(case.look, m, REST_MOUTH, PLAIN, self.size) for m in led]
+            led = process.clip(['speaking'] * (n - cut), (side, 0.0))
+            shown = [render(case.look, m, REST_MOUTH, PLAIN, self.size) for m in led[LOOK_FRAMES:]]
             known = self.tell(case, np.stack(shown))[0]
             floors.append(np.abs(known[:, GAZE_X] + known[:, YAW] - side).mean())
+            for at in range(LOOK_FRAMES, n - cut, LOOK_EVERY):
+                if led[at][LIDS].max() < OPEN_LID:
+                    found = fit_look(pictures[cut + at], case.look, led[at])
+                    fitted.append(abs(float(found.sum()) - side))
         return {
             'error': float(np.mean(errors)),
+            'fitted_error': mean(fitted),
             'floor': float(np.mean(floors)),
             'ms': float(np.median(late)),
             'open_r': float(np.mean(lips)),
