@@ -80,6 +80,11 @@ def test_lips_rest_while_listening_and_idle(figures):
     assert figures['silence']['listening_ratio'] <= 0.1
 
 
+def test_faces_look_where_they_are_told(figures):
+    assert figures['look_at']['fitted_error'] < 0.1
+    assert figures['look_at']['open_r'] >= 0.6
+
+
 def test_faces_that_were_never_seen_stay_themselves(figures):
     assert figures['identity']['ground_psnr_db'] > 28
     assert figures['codec']['psnr_db'] > 31

@@ -111,14 +111,14 @@ class Examiner:
 
         `lip`: Pearson r of opening, spreading and rounding against the renderer's truth, over the
         utterances that open, spread and round at all; best lag in frames, r against another
-        utterance, mean error by class of sound (`ceiling`: r of what the judge sees in the
-        rendered truth). `silence`: mouth motion in silence, as a face idles and listens in a
-        dialogue, over that while speaking (`floor`: what the judge sees of it in rendered faces
-        whose mouths are shut). `label`: the same while a voice is heard that only the label says
-        is not the face's own. `identity`: PSNR against the rendered truth outside mouth and eyes,
-        and of the ground; mean difference of the clips' average pictures there, of 1. `picture`:
-        PSNR of all, and of mouths. `time`: change of the error across clips over that within.
-        `motion`: spread over a clip of what the judge sees.
+        utterance (`chance_r`: of the truths of both), mean error by class of sound (`ceiling`: r
+        of what the judge sees in the rendered truth). `silence`: mouth motion in silence, as a
+        face idles and listens in a dialogue, over that while speaking (`floor`: what the judge
+        sees of it in rendered faces whose mouths are shut). `label`: the same while a voice is
+        heard that only the label says is not the face's own. `identity`: PSNR against the rendered
+        truth outside mouth and eyes, and of the ground; mean difference of the clips' average
+        pictures there, of 1. `picture`: PSNR of all, and of mouths. `time`: change of the error
+        across clips over that within. `motion`: spread over a clip of what the judge sees.
         """
         lips, moved, rows = defaultdict(list), defaultdict(list), defaultdict(list)
         by_class: dict[str, list[np.ndarray]] = defaultdict(list)
@@ -141,6 +141,7 @@ class Examiner:
             if other is not None:
                 k = min(n, len(other))
                 lips['shuffled'].append(correlation(told[:k, 0], other[:k, 0]))
+                lips['chance'].append(correlation(truth[:k, 0], other[:k, 0]))
             other = truth
             for kind, missed in phone_errors(told, case.said).items():
                 by_class[kind] += missed
@@ -169,6 +170,7 @@ class Examiner:
                 'lag_frames': float(np.median(lips['lag'])),
                 'lag_worst': int(max(lips['lag'], key=abs)),
                 'shuffled_r': float(np.mean(lips['shuffled'])),
+                'chance_r': float(np.mean(lips['chance'])),
                 'by_phone_class': {
                     kind: dict(zip(MOUTH, map(float, np.mean(errors, axis=0))))
                     for kind, errors in sorted(by_class.items())
