@@ -43,6 +43,8 @@ class Step:
             else Muon(split(self.model), lr=1e-4)
         )
         if compiled:
+            # Every block of the UNet has shapes of its own: the default would give up after eight.
+            torch._dynamo.config.cache_size_limit = 64
             self.model.denoiser.compile(dynamic=False)
             self.model.reference_net.compile(dynamic=False)
 
