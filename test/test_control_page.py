@@ -434,6 +434,12 @@ def test_a_page_comes_back_with_its_display_and_says_if_espeak_is_missing(desk: 
     assert 'No connection' in desk.page.text('#offline')
     desk.click('#interrupt')
     desk.wait('document.getElementById("notices").innerText.includes("no connection")')
+    # A choice that does not come into force does not stay.
+    angry = 'document.querySelector(\'[data-value="angry"]\')'
+    assert desk.page.run(f'{angry}.click(); return {angry}.ariaChecked') == 'true'
+    desk.wait(f'{angry}.ariaChecked === "false"')
+    shown = 'document.querySelector(\'#expressions [aria-checked="true"]\').dataset.value'
+    assert desk.page.run(f'return llia.facts.expression.startsWith({shown})')
     empty = desk.folder / 'empty'
     empty.mkdir()
     desk.processes.append(desk.start('display', f'port:={desk.port}', PATH=str(empty)))
