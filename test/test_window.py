@@ -75,6 +75,7 @@ def beeps(heard: list[tuple[float, Int16MultiArray]]) -> np.ndarray:
     return times[np.diff(times, prepend=-1) > 0.2]
 
 
+@pytest.mark.alone
 def test_the_window_shows_the_face_with_its_sound_until_it_is_closed(
     probe: Probe, start: Start, pulse: dict[str, str], screen: XScreen
 ) -> None:
