@@ -14,8 +14,8 @@ import numpy as np
 from llia_ros.runtime.backends import Backend, load_backend
 from llia_ros.training import judge as judging
 from llia_ros.training.cases import draw_cases
-from llia_ros.training.examiner import PLAIN, Examiner, Figures
-from llia_ros.training.faces import mouth_box, random_appearance, random_cartoon, render
+from llia_ros.training.examiner import Examiner, Figures
+from llia_ros.training.faces import PLAIN, mouth_box, random_appearance, random_cartoon, render
 from llia_ros.training.long_run import long_run
 from llia_ros.training.measures import psnr
 from llia_ros.training.pictures import random_motion, random_mouth

@@ -20,7 +20,7 @@ from llia_ros.runtime.backends import Backend
 from llia_ros.runtime.motion import EYE_RANGE, MotionProcess
 from llia_ros.training import judge as judging
 from llia_ros.training.cases import CLIP, Case
-from llia_ros.training.faces import REST_MOUTH, render
+from llia_ros.training.faces import PLAIN, REST_MOUTH, render
 from llia_ros.training.likeness import likeness
 from llia_ros.training.looking import fit_look
 from llia_ros.training.measures import (
@@ -40,7 +40,6 @@ LOOK_EVERY = 5  # frames: a fit takes its time
 OPEN_LID = 0.3  # eyes that are shut further look nowhere
 NEAR = 0.1  # of the eye's range
 MOVES = 0.02  # a mouth that hardly rounds or spreads in an utterance has no r
-PLAIN = np.zeros(len(EXPRESSIONS), np.float32)
 LIDS = [MOTION.index(name) for name in ('lid_left', 'lid_right')]
 GAZE_X, YAW = (len(MOUTH) + MOTION.index(name) for name in ('gaze_x', 'yaw'))
 # How much heads turn, eyes and lids move: controls whose spread over a clip is told.

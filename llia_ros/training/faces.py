@@ -35,6 +35,7 @@ __all__ = [
 
 NEUTRAL_MOTION = np.zeros(len(MOTION), np.float32)
 REST_MOUTH = np.zeros(len(MOUTH), np.float32)
+PLAIN = np.zeros(len(EXPRESSIONS), np.float32)  # no expression
 NEUTRAL_MOTION.flags.writeable = REST_MOUTH.flags.writeable = False
 
 FAMILIES = {'robot': random_appearance, 'cartoon': random_cartoon}
@@ -81,7 +82,7 @@ def render(
 
 def neutral(appearance: Appearance, size: int = 512) -> Picture:
     """Return a face as its portrait, uint8 (size, size, 3): at rest, in no mood, looking ahead."""
-    return render(appearance, NEUTRAL_MOTION, REST_MOUTH, np.zeros(len(EXPRESSIONS)), size)
+    return render(appearance, NEUTRAL_MOTION, REST_MOUTH, PLAIN, size)
 
 
 def mouth_box(

@@ -9,15 +9,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from llia_ros.model.config import EXPRESSIONS, MOTION
-from llia_ros.training.faces import REST_MOUTH, Appearance, mouth_box, render
+from llia_ros.model.config import MOTION
+from llia_ros.training.faces import PLAIN, REST_MOUTH, Appearance, mouth_box, render
 
 SIZE = 128  # pixels that are compared
 FITTED = [MOTION.index(name) for name in ('yaw', 'gaze_x')]
 GRID = np.linspace(-1.0, 1.0, 6)
 EDGE = 2  # pixels around a mouth
 STEP, TURNS, LONGEST = 0.04, 5, 0.3
-PLAIN = np.zeros(len(EXPRESSIONS), np.float32)
 
 
 def fit_look(picture: np.ndarray, look: Appearance, motion: np.ndarray) -> np.ndarray:
